@@ -1,0 +1,1 @@
+"""住基: the resident register of Japanese municipalities."""
