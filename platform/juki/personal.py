@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -11,8 +13,8 @@ class Personal(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} withheld>"
 
-    def __rich_repr__(self) -> object:
-        yield "withheld"
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("withheld", True)]
 
 
 class SealedGroup(Personal, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
