@@ -1,0 +1,1 @@
+"""Commands: one module per noun; each parses, calls a front door and prints."""

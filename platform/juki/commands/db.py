@@ -1,0 +1,89 @@
+"""`juki db start | stop | status | prepare`: the embedded server, and the logins on any server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from juki.config import LOGINS, load
+from juki.problem import Misconfigured
+from juki.tenancy import connect, prepare_control
+from juki.tenancy.local import LocalServer, write_secret
+from juki.tenancy.logins import prepare
+
+DATABASE: Final = "juki"
+_ADMIN: Final = "JUKI_ADMIN_DSN"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the noun `db`."""
+    noun = commands.add_parser("db", help="the embedded PostgreSQL, and the service logins of any PostgreSQL")
+    verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)
+    for name, run, help_text in (
+        ("start", _start, "start the embedded server, make logins and directory, write HOME/juki.toml"),
+        ("stop", _stop, "stop the embedded server"),
+        ("status", _status, "whether the embedded server runs"),
+        ("prepare", _prepare, f"make logins and directory on the server of {_ADMIN}, write HOME/juki.toml"),
+    ):
+        verb = verbs.add_parser(name, help=help_text, description=help_text)
+        verb.add_argument("--home", type=Path, help="state folder (JUKI_HOME)")
+        verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "prepare":
+            verb.add_argument("--database", default=DATABASE)
+        verb.set_defaults(run=run)
+
+
+def _home(options: argparse.Namespace) -> Path:
+    return options.home or Path(os.environ.get("JUKI_HOME", ".juki"))
+
+
+def _start(options: argparse.Namespace) -> int:
+    home = _home(options)
+    server = LocalServer(home)
+    server.start()
+    _logins(home, server.admin_dsn, DATABASE)
+    return _say(options, running=True, home=home)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    admin = os.environ.get(_ADMIN)
+    if not admin:
+        raise Misconfigured(
+            "config.missing", f"{_ADMIN} is not set", remedy="an administrator's DSN, for this run only"
+        )
+    _logins(_home(options), admin, options.database)
+    return _say(options, running=True, home=_home(options))
+
+
+def _stop(options: argparse.Namespace) -> int:
+    LocalServer(_home(options)).stop()
+    return _say(options, running=False, home=_home(options))
+
+
+def _status(options: argparse.Namespace) -> int:
+    running = LocalServer(_home(options)).running()
+    _say(options, running=running, home=_home(options))
+    return 0 if running else 1
+
+
+def _logins(home: Path, admin_dsn: str, database: str) -> None:
+    """Passwords are made once and kept in HOME/juki.toml (0600); the administrator's is not written there."""
+    path = home / "juki.toml"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        dsns = prepare(admin_dsn, database)
+        lines = [f"dsn_{login} = {json.dumps(dsns[login])}" for login in LOGINS]
+        write_secret(path, "# written by `juki db`; holds passwords, keep it to yourself\n" + "\n".join(lines) + "\n")
+    config = load({"JUKI_HOME": str(home)}, path, require=LOGINS)
+    with connect(config, "deploy") as deploy:
+        prepare_control(deploy)
+
+
+def _say(options: argparse.Namespace, *, running: bool, home: Path) -> int:
+    state = {"running": running, "home": str(home), "config": str(home / "juki.toml")}
+    text = f"PostgreSQL in {home} is {'running' if running else 'stopped'}"
+    print(json.dumps(state) if options.json else text)
+    return 0

@@ -1,0 +1,209 @@
+"""テナント台帳: which municipalities live here, in which state, under which epoch and key."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from juki.numbers import is_municipality_code
+from juki.problem import Invalid
+
+State: TypeAlias = Literal["registered", "provisioning", "migrating", "active", "suspended", "leaving", "erased"]
+
+OPEN_STATES: Final[frozenset[str]] = frozenset({"migrating", "active"})
+"""States in which staff and machines may work."""
+
+TENANT_COLUMNS: Final = "code, name, prefecture, schema_name, cell, state, epoch, key_id, settings, seal_version, index_active, index_pending"
+
+
+class Office(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """庁舎: 本庁, 支所, 出張所."""
+
+    code: str
+    name: str
+    postal_code: str = ""
+    address: str = ""
+    telephone: str = ""
+
+
+class Terminal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """端末: a registered terminal, the office it stands in and what it may be used for."""
+
+    id: str
+    office: str
+    place: str
+    functions: list[str]
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """業務時間: local time, `HH:MM`; days are ISO weekdays, 1 = 月曜日."""
+
+    opens: str
+    closes: str
+    days: list[int]
+    holidays: list[str] = []
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """市区町村長 as certificates print it."""
+
+    title: str
+    name: str
+
+
+class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """公印: text of the printed seal, read from top right downwards."""
+
+    text: str
+    size_mm: float = 24.0
+
+
+class Numbering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """番号の規則: how this municipality numbers people and papers."""
+
+    atena_digits: int = 10
+    setai_digits: int = 10
+    resident_code_check: Literal["none", "mod11-w2to7"] = "none"
+    issue_prefix: str = ""
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """保存期間: years; a floor that no later setting may shorten."""
+
+    removed_resident_years: int = 150
+    audit_log_years: int = 7
+    application_years: int = 1
+
+
+class Fees(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """手数料: yen per copy."""
+
+    resident_record: int
+    record_of_matters: int
+    removed_record: int
+
+
+class Department(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """課・係 that appears in accounts and disclosures."""
+
+    code: str
+    name: str
+    office: str
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """鍵: the alias under which the municipality's KMS key is created."""
+
+    alias: str
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a municipality decides for itself; no secrets."""
+
+    name_kana: str
+    head: Head
+    seal: Seal
+    hours: Hours
+    keys: Keys
+    fees: Fees
+    offices: list[Office]
+    departments: list[Department]
+    terminals: list[Terminal]
+    numbering: Numbering = Numbering()
+    retention: Retention = Retention()
+    incumbent_layout: str = ""
+
+
+class TenantFile(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`tenants/*.toml`: one municipality as it is handed in."""
+
+    code: str
+    name: str
+    prefecture: str
+    cell: str = "default"
+
+
+class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+    """団体: one row of the directory."""
+
+    code: str
+    name: str
+    prefecture: str
+    schema: str
+    cell: str
+    state: State
+    epoch: int
+    key_id: str
+    settings: Settings
+    seal_version: int
+    index_active: Literal["a", "b"]
+    index_pending: Literal["a", "b"] | None = None
+
+    @property
+    def head_name(self) -> str:
+        """市区町村長: title and name as certificates print them."""
+        return f"{self.settings.head.title} {self.settings.head.name}"
+
+
+def tenant_of(row: tuple[Any, ...]) -> Tenant:
+    """A row of TENANT_COLUMNS as a value."""
+    code, name, prefecture, schema, cell, state, epoch, key_id, settings, seal_version, active, pending = row
+    return Tenant(
+        code=code,
+        name=name,
+        prefecture=prefecture,
+        schema=schema,
+        cell=cell,
+        state=state,
+        epoch=epoch,
+        key_id=key_id,
+        settings=msgspec.convert(settings, Settings),
+        seal_version=seal_version,
+        index_active=active,
+        index_pending=pending,
+    )
+
+
+def read_file(path: Path) -> TenantFile:
+    """A tenant file, checked; Invalid `tenant.file` names the key that is wrong, missing or unknown."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise Invalid("tenant.file", f"cannot read {path}", remedy="name an existing UTF-8 TOML file") from e
+    except tomllib.TOMLDecodeError as e:
+        raise Invalid("tenant.file", f"{path} is not TOML: {e}", remedy="correct the line named") from e
+    try:
+        file = msgspec.convert(raw, TenantFile)
+    except msgspec.ValidationError as e:
+        raise Invalid("tenant.file", f"{path}: {e}", remedy="compare it with tenants/072044-iwaki.toml") from e
+    _check(path, file)
+    return file
+
+
+def _check(path: Path, file: TenantFile) -> None:
+    faults: dict[str, str] = {}
+    if not is_municipality_code(file.code):
+        faults["code"] = "check_digit"
+    offices = {office.code for office in file.offices}
+    if not offices:
+        faults["offices"] = "empty"
+    for part in ("departments", "terminals"):
+        for entry in getattr(file, part):
+            if entry.office not in offices:
+                faults[f"{part}.office"] = "unknown_office"
+    if len({t.id for t in file.terminals}) != len(file.terminals):
+        faults["terminals.id"] = "twice"
+    if not all(1 <= day <= 7 for day in file.hours.days):
+        faults["hours.days"] = "weekday"
+    if faults:
+        named = ", ".join(f"{key}: {rule}" for key, rule in faults.items())
+        raise Invalid("tenant.file", f"{path}: {named}", remedy="correct the keys named", fields=faults)
+
+
+def settings_of(file: TenantFile) -> dict[str, Any]:
+    """The part of a tenant file that lives in the settings column."""
+    everything: dict[str, Any] = msgspec.to_builtins(file)
+    return {name: everything[name] for name in Settings.__struct_fields__}

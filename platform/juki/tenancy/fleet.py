@@ -1,0 +1,219 @@
+"""The assembled runtime of one process: settings, directory cache, connection pool, key ring and clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from juki.config import Config, Login
+from juki.problem import NotFound, Refused, Unavailable
+from juki.tenancy.directory import OPEN_STATES, TENANT_COLUMNS, Tenant, tenant_of
+from juki.tenancy.keys import tenant_keys
+from juki.tenancy.session import Row, TenantSession, problem_of
+from juki.vault import KeyRing, Kms, TenantKeys, open_kms
+
+_ROLE_SUFFIX: Final[dict[Login, str | None]] = {
+    "registry": "registry",
+    "rekey": "rekey",
+    "deploy": None,
+    "control": None,
+}
+
+
+def system_clock() -> datetime:
+    """Now, with its zone."""
+    return datetime.now(UTC)
+
+
+class Fleet:
+    """Everything a process needs to work for any tenant; opened once, closed once."""
+
+    def __init__(self, config: Config, login: Login, kms: Kms, clock: Callable[[], datetime]) -> None:
+        self.config = config
+        self.login: Login = login
+        self.kms = kms
+        self.clock = clock
+        self.keyring: KeyRing = KeyRing(kms, self._tenant_keys, ttl_s=config.key_ttl_seconds)
+        self._pool = _pool(config, login)
+        self._known: dict[str, tuple[float, Tenant]] = {}
+
+    @classmethod
+    async def open(
+        cls,
+        config: Config,
+        login: Login = "registry",
+        *,
+        kms: Kms | None = None,
+        clock: Callable[[], datetime] = system_clock,
+    ) -> Fleet:
+        """Connect; Unavailable `db.gone` when the database does not answer."""
+        fleet = cls(config, login, kms or open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), clock)
+        try:
+            await fleet._pool.open(wait=True, timeout=config.pool_wait_seconds)
+        except PoolTimeout:
+            await fleet._pool.close()
+            raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+        return fleet
+
+    async def close(self) -> None:
+        """Give back connections and forget keys."""
+        self.keyring.close()
+        await self._pool.close()
+
+    async def tenants(self) -> list[Tenant]:
+        """The whole directory, ordered by code, whatever the state."""
+        async with self._connection() as connection:
+            cursor = await connection.execute(f"SELECT {TENANT_COLUMNS} FROM control.tenant ORDER BY code")
+            return [tenant_of(row) for row in await cursor.fetchall()]
+
+    async def tenant(self, code: str, *, states: Collection[str] = OPEN_STATES) -> Tenant:
+        """One tenant in one of `states`; NotFound `tenant.unknown`, Refused `tenant.suspended` or `tenant.leaving`."""
+        found = await self._lookup(code)
+        if found.state in states:
+            return found
+        if found.state == "suspended":
+            raise Refused("tenant.suspended", "work for this municipality is suspended")
+        if found.state == "leaving":
+            raise Refused("tenant.leaving", "this municipality is leaving")
+        raise NotFound("tenant.unknown", "no such municipality here")
+
+    def forget(self, code: str) -> None:
+        """Drop what this process remembers of a tenant's directory row; keys are purged on the key ring."""
+        self._known.pop(code, None)
+
+    @asynccontextmanager
+    async def session(
+        self, code: str, *, write: bool, states: Collection[str] = OPEN_STATES
+    ) -> AsyncGenerator[TenantSession, None]:
+        """One transaction in a tenant's schema: commits when the block ends, rolls back when it raises.
+
+        Only audit.operation, provisioning and off-boarding open one (an import contract holds that).
+        """
+        tenant = await self.tenant(code, states=states)
+        async with self._connection() as connection:
+            opened = TenantSession(connection, tenant, role=role_of(tenant.schema, self.login), write=write)
+            try:
+                yield opened
+                await opened.commit()
+            except Unavailable as e:
+                if e.code == "tenant.moved":
+                    self.forget(code)
+                raise
+
+    async def _lookup(self, code: str) -> Tenant:
+        remembered = self._known.get(code)
+        if remembered and time.monotonic() < remembered[0]:
+            return remembered[1]
+        async with self._connection() as connection:
+            cursor = await connection.execute(f"SELECT {TENANT_COLUMNS} FROM control.tenant WHERE code = %s", (code,))
+            row = await cursor.fetchone()
+        if row is None:
+            raise NotFound("tenant.unknown", "no such municipality here")
+        found = tenant_of(row)
+        self._known[code] = (time.monotonic() + self.config.directory_ttl_seconds, found)
+        return found
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection[Row], None]:
+        """A connection that goes back clean or not at all: never in the middle of somebody's transaction."""
+        try:
+            connection = await self._pool.getconn()
+        except (PoolTimeout, TooManyRequests):
+            raise Unavailable("db.busy", "every connection is in use", remedy="try again in a moment") from None
+        except PoolClosed:
+            raise Unavailable("db.gone", "this process is stopping", remedy="try again in a moment") from None
+        clean = False
+        try:
+            yield connection
+            await connection.rollback()
+            clean = True
+        except psycopg.Error as e:
+            raise problem_of(e) from None
+        except Exception:
+            with suppress(psycopg.Error):
+                await connection.rollback()
+                clean = True
+            raise
+        finally:
+            # a cancelled task leaves the protocol at an unknown point; such a connection is closed, not returned
+            await asyncio.shield(self._give_back(connection, clean=clean))
+
+    async def _give_back(self, connection: psycopg.AsyncConnection[Row], *, clean: bool) -> None:
+        if not clean:
+            await connection.close()
+        await self._pool.putconn(connection)
+
+    def _tenant_keys(self, code: str) -> TenantKeys:
+        with connect(self.config, self.login) as connection:
+            return tenant_keys(connection, code)
+
+
+def role_of(schema: str, login: Login) -> str | None:
+    """The tenant role a login works under; None for the owner of the schema."""
+    suffix = _ROLE_SUFFIX[login]
+    return f"{schema}_{suffix}" if suffix else None
+
+
+def connect(config: Config, login: Login, *, autocommit: bool = False) -> psycopg.Connection[Row]:
+    """A connection of its own, outside the pool; Unavailable `db.gone` when the database does not answer."""
+    try:
+        return psycopg.connect(config.dsn(login), autocommit=autocommit, application_name=f"juki {login}")
+    except psycopg.OperationalError:
+        raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+
+
+@contextmanager
+def bulk(
+    config: Config | Fleet, code: str, login: Login = "registry"
+) -> Generator[psycopg.Connection[Row], None, None]:
+    """A connection of its own with the tenant's role for imports, exports and re-keying; the caller commits.
+
+    The role lasts as long as the connection, so a batch may use many transactions. Each writing transaction begins
+    with `enter_write(connection, tenant)`.
+    """
+    settings = config.config if isinstance(config, Fleet) else config
+    with connect(settings, login) as connection:
+        row = connection.execute("SELECT schema_name FROM control.tenant WHERE code = %s", (code,)).fetchone()
+        if row is None:
+            raise NotFound("tenant.unknown", "no such municipality here")
+        if role := role_of(row[0], login):
+            connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
+        milliseconds = int(settings.bulk_timeout_seconds * 1000)
+        connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
+        connection.commit()
+        yield connection
+
+
+def enter_write(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
+    """Begin a writing batch: Unavailable `tenant.moved` where the directory of this process is stale."""
+    query = sql.SQL("SELECT {}.enter_write(%s, %s)").format(sql.Identifier(tenant.schema))
+    try:
+        connection.execute(query, (tenant.epoch, int(tenant.code)))
+    except psycopg.Error as e:
+        raise problem_of(e) from None
+
+
+def _pool(config: Config, login: Login) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
+    options = (
+        f"-c statement_timeout={int(config.statement_timeout_seconds * 1000)}"
+        f" -c lock_timeout={int(config.lock_timeout_seconds * 1000)}"
+        " -c idle_in_transaction_session_timeout=60000"
+    )
+    return AsyncConnectionPool(
+        config.dsn(login),
+        kwargs={"options": options, "application_name": f"juki {login}", "prepare_threshold": 3},
+        min_size=1,
+        max_size=config.pool_max,
+        timeout=config.pool_wait_seconds,
+        max_waiting=config.pool_queue_max,
+        open=False,
+        name=f"juki-{login}",
+    )

@@ -1,0 +1,52 @@
+"""Where a tenant's wrapped roots live and how the key ring is fed with them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+
+from juki.problem import NotFound
+from juki.tenancy.session import Row
+from juki.vault import KeyState, Kms, TenantKeys, WrappedRoot
+
+PURPOSES: Final = ("seal", "index", "sign")
+
+
+def tenant_keys(connection: psycopg.Connection[Row], code: str) -> TenantKeys:
+    """Every live wrapped root of a tenant with the versions the directory names; NotFound `tenant.unknown`."""
+    known = connection.execute(
+        "SELECT seal_version, index_active, index_pending FROM control.tenant WHERE code = %s AND state <> 'erased'",
+        (code,),
+    ).fetchone()
+    if known is None:
+        raise NotFound("tenant.unknown", "no such municipality here")
+    rows = connection.execute(
+        "SELECT tenant_code, purpose, version, key_id, blob, commitment FROM control.wrapped_root"
+        " WHERE tenant_code = %s AND state <> 'retired' ORDER BY purpose, version",
+        (code,),
+    ).fetchall()
+    return TenantKeys(
+        tenant=code,
+        roots=tuple(_wrapped_root(row) for row in rows),
+        seal_version=known[0],
+        index_active=known[1],
+        index_pending=known[2],
+    )
+
+
+def _wrapped_root(row: Row) -> WrappedRoot:
+    tenant, purpose, version, key_id, blob, commitment = row
+    return WrappedRoot(
+        tenant=tenant,
+        purpose=purpose,
+        version=version,
+        key_id=key_id,
+        blob=bytes(blob),
+        commitment=bytes(commitment),
+    )
+
+
+def is_usable(kms: Kms, key_id: str) -> bool:
+    """Whether the key may be used now."""
+    return kms.state(key_id) is KeyState.ENABLED

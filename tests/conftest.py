@@ -1,0 +1,200 @@
+"""Shared fixtures: a real PostgreSQL, two municipalities in a template database, and a clone of it per module.
+
+The server comes from the first rung that holds: `JUKI_TEST_DSN` (an administrator's DSN), a container engine, the
+embedded server. The embedded one lives in `.juki/test` and keeps running between sessions, so a second run starts at
+once; `juki db stop --home .juki/test` ends it. The template is rebuilt only when revisions, tenant files or the formats
+of the vault change.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from juki.access.model import Caller
+from juki.config import LOGINS, Config, Login
+from juki.tenancy import Fleet, add, connect, prepare_control, read_file
+from juki.tenancy.local import LocalServer
+from juki.tenancy.logins import ensure_database, login_dsn, prepare
+from juki.vault import open_kms
+
+ROOT = Path(__file__).resolve().parents[1]
+TEST_HOME = Path(os.environ.get("JUKI_TEST_HOME", ROOT / ".juki" / "test")).resolve()
+TENANT_FILES = ("072044-iwaki.toml", "075418-hirono.toml")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """DSN of a PostgreSQL administrator, for tests only: nothing of the product holds one."""
+    if given := os.environ.get("JUKI_TEST_DSN"):
+        yield given
+        return
+    with _container() as dsn:
+        if dsn:
+            yield dsn
+            return
+    local = LocalServer(TEST_HOME, durable=False)
+    local.start()
+    yield local.admin_dsn
+
+
+@contextmanager
+def _container() -> Iterator[str | None]:
+    """The container rung: only where an engine answers and the image can be had."""
+    if not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
+        yield None
+        return
+    try:
+        from testcontainers.community.postgres import PostgresContainer
+
+        engine = PostgresContainer(os.environ.get("JUKI_TEST_IMAGE", "postgres:17"), driver=None)
+        engine.start()
+    except Exception as e:
+        print(f"container engine not usable ({type(e).__name__}), embedded server instead")
+        yield None
+        return
+    try:
+        yield engine.get_connection_url(driver=None)
+    finally:
+        engine.stop()
+
+
+def _passwords(admin_dsn: str) -> dict[Login, str]:
+    """The same passwords in every session on the same server, so that sessions do not lock each other out."""
+    return {login: hashlib.sha256(f"{admin_dsn} {login}".encode()).hexdigest()[:32] for login in LOGINS}
+
+
+def _config(admin_dsn: str, database: str, home: Path) -> Config:
+    secret = _passwords(admin_dsn)
+    dsns = {f"dsn_{login}": login_dsn(admin_dsn, database, login, secret[login]) for login in LOGINS}
+    return Config(home=str(home), kms=f"local:{home / 'kms'}", pool_max=4, cookie_secure=False, **dsns)
+
+
+def _fingerprint(admin_dsn: str) -> str:
+    digest = hashlib.sha256(admin_dsn.encode())
+    sources = [*ROOT.glob("migrations/*/versions/*.py"), *ROOT.glob("platform/juki/tenancy/*.py")]
+    sources += [*ROOT.glob("platform/juki/vault/*.py"), *(ROOT / "tenants" / name for name in TENANT_FILES)]
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> tuple[str, Path]:
+    """Name of a database with both tenants active and no residents, and the key folder that belongs to it."""
+    mark = _fingerprint(server)
+    name, home = f"juki_tpl_{mark}", TEST_HOME / f"tpl-{mark}"
+    TEST_HOME.mkdir(parents=True, exist_ok=True)
+    with (TEST_HOME / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _template_complete(server, name, home):
+            _build_template(server, name, home)
+    return name, home
+
+
+def _template_complete(server: str, name: str, home: Path) -> bool:
+    with psycopg.connect(server, autocommit=True) as admin:
+        known = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+    return known is not None and (home / "complete").exists()
+
+
+def _build_template(server: str, name: str, home: Path) -> None:
+    with psycopg.connect(server, autocommit=True) as admin:
+        stale = admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'juki\\_tpl\\_%'").fetchall()
+        for (old,) in stale if _old_templates_may_go() else [(name,)]:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    prepare(server, name, _passwords(server))
+    config = _config(server, name, home)
+    kms = open_kms(config.kms_spec)
+    with connect(config, "deploy") as deploy:
+        prepare_control(deploy)
+        for file in TENANT_FILES:
+            add(deploy, kms, read_file(ROOT / "tenants" / file), actor="test")
+    (home / "complete").touch()
+
+
+def _old_templates_may_go() -> bool:
+    """Other sessions on this machine may still clone an older template while several people work in one tree."""
+    return "CI" in os.environ
+
+
+@contextmanager
+def _clone(server: str, template: tuple[str, Path], home: Path) -> Iterator[Config]:
+    name, source = template
+    database = f"juki_t_{secrets.token_hex(6)}"
+    shutil.copytree(source / "kms", home / "kms", dirs_exist_ok=True)
+    with psycopg.connect(server, autocommit=True) as admin:
+        with (TEST_HOME / "clone.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # CREATE DATABASE refuses a template that is being copied
+            admin.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER juki_deploy").format(
+                    sql.Identifier(database), sql.Identifier(name)
+                )
+            )
+        ensure_database(admin, database)
+        try:
+            yield _config(server, database, home)
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+
+
+@pytest.fixture(scope="module")
+def config(server: str, template: tuple[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """Settings of a clone of the template that lives as long as the test module."""
+    with _clone(server, template, tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def fleet(config: Config) -> AsyncIterator[Fleet]:
+    """The registry's runtime over the module's clone: いわき市 and 広野町, both active, no residents."""
+    opened = await Fleet.open(config)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def fresh_config(server: str, template: tuple[str, Path], tmp_path: Path) -> Iterator[Config]:
+    """Settings of a clone for one test, which may break it."""
+    with _clone(server, template, tmp_path) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def fresh_fleet(fresh_config: Config) -> AsyncIterator[Fleet]:
+    """A runtime over a clone for one test, for destructive tests."""
+    opened = await Fleet.open(fresh_config)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="session")
+def caller() -> Callable[..., Caller]:
+    """Factory of callers: `caller("resident.search", tenant="075418", actor="op-2")`; rights also as `rights=`."""
+
+    def make(
+        *rights: str,
+        tenant: str = "072044",
+        actor: str = "op-0001",
+        kind: Literal["operator", "machine", "system"] = "operator",
+        terminal: str = "IWK-HON-01",
+        **more: Any,
+    ) -> Caller:
+        held = frozenset(rights) | frozenset(more.pop("rights", ()))
+        return Caller(tenant=tenant, actor_id=actor, actor_kind=kind, terminal_id=terminal, rights=held, **more)
+
+    return make
