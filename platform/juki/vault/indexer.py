@@ -1,0 +1,271 @@
+"""Blind indexes: what the database may compare without learning what it compares (docs/adr/0002).
+
+Unique numbers get a 128-bit HMAC. Everything that repeats in a population (names, kana, birth, address) is smoothed: a
+value owns several *buckets*, more the commoner it is expected to be; every bucket is shared by many values; a row lies in
+one of its value's buckets, chosen by a keyed hash of its `spread` (世帯番号: so people who live together, and mostly share
+a name, give no hint that two buckets belong together). A search asks for all buckets of a value and the caller
+opens the candidates and compares. Buckets of longer prefixes lie inside buckets of shorter ones, so the three tokens
+of a row tell no more than the longest alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import re
+import struct
+from typing import Final, TypeVar
+
+from juki.problem import Invalid
+from juki.vault import priors
+from juki.vault.faults import Purged
+from juki.vault.roots import derive, wipe
+
+SLICES_PER_BUCKET: Final = 4  # slices of common values that meet in one bucket; also the price of searching for one
+_CACHE_ENTRIES_MAX: Final = 100_000
+_LEVELS_MAX: Final = 3
+
+FAMILY_BUCKETS: Final = 1024
+FULL_BUCKETS: Final = 4096
+KANA_FANOUTS: Final = (64, 16, 4)
+BIRTH_FANOUTS: Final = (64, 8, 8)
+ADDRESS_FANOUTS: Final = (64, 16, 8)
+BIRTH_SLICES: Final = (4, 4, 2)
+ADDRESS_SLICES: Final = (16, 4, 2)
+
+_MARKS: Final = {"family": 1, "full": 2, "kana.family": 3, "kana.given": 4, "birth": 5, "address": 6}
+
+
+class _Tree:
+    """Buckets in levels; every bucket of one level lies inside one of the level before."""
+
+    def __init__(self, root: bytes | bytearray, index: str, fanouts: tuple[int, ...]) -> None:
+        self._mac = hmac.new(derive(root, "index", index), digestmod=hashlib.sha256)
+        self.fanouts = fanouts
+        self.sizes = tuple(math.prod(fanouts[: i + 1]) for i in range(len(fanouts)))
+        self._marks = tuple((_MARKS[index] * 4 + level) << 24 for level in range(len(fanouts)))
+
+    def nodes(self, prefixes: tuple[str, ...], slices: tuple[int, ...]) -> list[int]:
+        """Buckets of the longest of `prefixes`, one per slice; `slices` says how many each level has."""
+        nodes = [0]
+        for level, prefix in enumerate(prefixes):
+            mac = self._mac.copy()
+            mac.update(f"{level}|{prefix}".encode())
+            at, start, step, turn = struct.unpack_from(">IIII", mac.digest())
+            fanout, held = self.fanouts[level], len(nodes)
+            step |= 1  # odd, and a fanout is a power of two: no bucket is met twice before all were met
+            nodes = [
+                nodes[(at + j) % held] * fanout + (start + j // held * step + j % held * turn) % fanout
+                for j in range(slices[level])
+            ]
+        return nodes
+
+    def tokens(self, nodes: list[int], level: int) -> list[int]:
+        """Buckets of one level as stored integers, each once."""
+        mark = self._marks[level]
+        return [mark | node for node in dict.fromkeys(nodes)]
+
+    def path(self, leaf: int) -> tuple[int, ...]:
+        """Stored integers of a leaf and of the buckets around it, outermost first."""
+        size = self.sizes[-1]
+        return tuple(mark | leaf // (size // self.sizes[level]) for level, mark in enumerate(self._marks))
+
+
+class Indexer:
+    """The blind indexes under one index root. Pure computation; caches are bounded and die with the ring."""
+
+    def __init__(self, slot: str, root: bytes | bytearray, version: int = 1) -> None:
+        self.slot = slot
+        self.version = version
+        self._root = bytearray(root)
+        self._unique: dict[str, hmac.HMAC] = {}
+        self._spread_mac = hmac.new(derive(root, "index", "spread"), digestmod=hashlib.sha256)
+        self._trees = {
+            "family": _Tree(root, "family", (FAMILY_BUCKETS,)),
+            "full": _Tree(root, "full", (FULL_BUCKETS,)),
+            "kana.family": _Tree(root, "kana.family", KANA_FANOUTS),
+            "kana.given": _Tree(root, "kana.given", KANA_FANOUTS),
+            "birth": _Tree(root, "birth", BIRTH_FANOUTS),
+            "address": _Tree(root, "address", ADDRESS_FANOUTS),
+        }
+        self._spreads: dict[str, tuple[int, ...]] = {}
+        self._names: dict[tuple[str, str], list[int]] = {}
+        self._leaves: dict[tuple[str, str], list[tuple[int, ...]]] = {}
+        self._wiped = False
+
+    def unique(self, index: str, value: str) -> bytes:
+        """16 bytes for a value that only one person has (個人番号, 住民票コード, card and certificate numbers)."""
+        mac = self._unique.get(index)
+        if mac is None:
+            self._check_live()
+            mac = hmac.new(derive(self._root, "index", "unique", index), digestmod=hashlib.sha256)
+            self._unique[index] = mac
+        mac = mac.copy()
+        mac.update(value.encode())
+        return mac.digest()[:16]
+
+    def name_tag(self, field: str, folded: str, spread: str) -> int:
+        """The integer to store for one row; `field` is "family" or "full", `spread` the 世帯番号 of the row."""
+        tags = self._tags(field, folded)
+        return tags[self._spread(spread)[_MARKS[field]] % len(tags)]
+
+    def name_tags(self, field: str, folded: str) -> list[int]:
+        """Every tag that rows of this name may carry: query `tag = ANY(tags)`, then open and compare."""
+        return list(dict.fromkeys(self._tags(field, folded)))
+
+    def kana_tokens(self, family: str, given: str, spread: str) -> list[int]:
+        """Six integers for an int[] with GIN: three for the family name, three for the given name (kana search keys)."""
+        picks = self._spread(spread)
+        tokens: list[int] = []
+        for field, kana in (("kana.family", family), ("kana.given", given)):
+            leaves = self._leaves.get((field, kana[:_LEVELS_MAX]))
+            if leaves is None:
+                leaves = self._grow(field, kana[:_LEVELS_MAX], _kana_prefixes(kana))
+            tokens += leaves[picks[_MARKS[field]] % len(leaves)]
+        return tokens
+
+    def kana_query(self, family_prefix: str, given_prefix: str = "") -> list[list[int]]:
+        """Lists of tokens; a row matches where its tokens overlap (`&&`) each list. Open and compare the candidates."""
+        wanted: list[list[int]] = []
+        for field, kana in (("kana.family", family_prefix), ("kana.given", given_prefix)):
+            if kana:
+                wanted.append(self._query(field, _kana_prefixes(kana)[: len(kana)]))
+        if not wanted:
+            raise Invalid("vault.empty_query", "a kana search needs a family or a given prefix")
+        return wanted
+
+    def birth_tokens(self, iso: str, spread: str) -> list[int]:
+        """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts."""
+        leaves = self._leaves.get(("birth", iso))
+        if leaves is None:
+            leaves = self._grow("birth", iso, (iso[:4], iso[:7], iso))
+        return list(leaves[self._spread(spread)[_MARKS["birth"]] % len(leaves)])
+
+    def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
+        """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
+        prefixes = [f"{year:04d}"]
+        if month is not None:
+            prefixes.append(f"{year:04d}-{month:02d}")
+            if day is not None:
+                prefixes.append(f"{year:04d}-{month:02d}-{day:02d}")
+        return [self._query("birth", tuple(prefixes))]
+
+    def address_tokens(self, folded: str, spread: str) -> list[int]:
+        """Three integers: 町・字, with the first number (丁目 or 番地), with the second."""
+        leaves = self._leaves.get(("address", folded))
+        if leaves is None:
+            town, numbers = split_address(folded)
+            leaves = self._grow("address", folded, _address_prefixes(town, numbers))
+        return list(leaves[self._spread(spread)[_MARKS["address"]] % len(leaves)])
+
+    def address_query(self, folded: str) -> list[list[int]]:
+        """Lists of tokens as in `kana_query`; the 町・字 must be whole, numbers as far as they are known."""
+        town, numbers = split_address(folded)
+        if not town:
+            raise Invalid("vault.empty_query", "an address search needs the name of a 町 or 字")
+        return [self._query("address", _address_prefixes(town, numbers)[: 1 + len(numbers)])]
+
+    def wipe(self) -> None:
+        """Forget the root and everything derived from it."""
+        self._wiped = True
+        wipe(self._root)
+        for held in (self._unique, self._trees, self._spreads, self._names, self._leaves):
+            held.clear()
+
+    def _check_live(self) -> None:
+        if self._wiped:
+            raise Purged(detail="index")
+
+    def _spread(self, spread: str) -> tuple[int, ...]:
+        picks = self._spreads.get(spread)
+        if picks is None:
+            self._check_live()
+            mac = self._spread_mac.copy()
+            mac.update(spread.encode())
+            picks = struct.unpack(">8I", mac.digest())
+            _remember(self._spreads, spread, picks)
+        return picks
+
+    def _tags(self, field: str, folded: str) -> list[int]:
+        tags = self._names.get((field, folded))
+        if tags is None:
+            self._check_live()
+            joined = "".join(folded.split())
+            share = priors.family_shares().get(joined, 0.0) if field == "family" else priors.full_name_share(joined)
+            tree = self._trees[field]
+            tags = tree.nodes((joined,), (_slices(share, tree.sizes[0]),))
+            _remember(self._names, (field, folded), tags)
+        return tags
+
+    def _grow(self, field: str, value: str, prefixes: tuple[str, ...]) -> list[tuple[int, ...]]:
+        self._check_live()
+        tree = self._trees[field]
+        leaves = [tree.path(leaf) for leaf in tree.nodes(prefixes, self._slices_of(field, prefixes))]
+        _remember(self._leaves, (field, value), leaves)
+        return leaves
+
+    def _query(self, field: str, prefixes: tuple[str, ...]) -> list[int]:
+        self._check_live()
+        tree = self._trees[field]
+        return tree.tokens(tree.nodes(prefixes, self._slices_of(field, prefixes)), len(prefixes) - 1)
+
+    def _slices_of(self, field: str, prefixes: tuple[str, ...]) -> tuple[int, ...]:
+        if field == "birth":
+            return BIRTH_SLICES
+        if field == "address":
+            return ADDRESS_SLICES
+        shares = priors.family_kana_shares() if field == "kana.family" else priors.given_kana_shares()
+        sizes = self._trees[field].sizes
+        return tuple(_slices(shares.get(p, 0.0), size) for p, size in zip(prefixes, sizes, strict=False))
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def _remember(cache: dict[_K, _V], key: _K, value: _V) -> None:
+    """Keep a value; a full cache is emptied, which an import refills faster than any order of age could be kept."""
+    if len(cache) >= _CACHE_ENTRIES_MAX:
+        cache.clear()
+    cache[key] = value
+
+
+def _slices(share: float, buckets: int) -> int:
+    return min(buckets, max(1, math.ceil(share * buckets * SLICES_PER_BUCKET)))
+
+
+def _kana_prefixes(kana: str) -> tuple[str, ...]:
+    """One, two and three kana; a shorter name is filled with "$", so that every row has as many tokens."""
+    filled = kana[:_LEVELS_MAX].ljust(_LEVELS_MAX, "$")
+    return filled[:1], filled[:2], filled
+
+
+_DIGITS: Final = str.maketrans("０１２３４５６７８９〇一二三四五六七八九", "01234567890123456789")
+_MUNICIPALITY: Final = re.compile(
+    r"^(?:東京都|北海道|京都府|大阪府|.{2,3}県)?(?:.{1,7}?郡.{1,7}?[町村]|.{1,6}?市市|.{1,6}?市|.{1,4}?区)?"
+)
+_NUMBER: Final = re.compile(r"[0-9０-９]+|[〇一二三四五六七八九十]+(?=丁目)")
+
+
+def split_address(folded: str) -> tuple[str, tuple[int, ...]]:
+    """町・字 without prefecture and municipality, and at most two numbers after it (丁目, 番地)."""
+    text = "".join(folded.split())
+    rest = text[_MUNICIPALITY.match(text).end() :]  # pyright: ignore[reportOptionalMemberAccess]
+    first = _NUMBER.search(rest)
+    if first is None:
+        return rest, ()
+    numbers = tuple(_number(m[0]) for m in _NUMBER.finditer(rest))[: _LEVELS_MAX - 1]
+    return rest[: first.start()], numbers
+
+
+def _number(text: str) -> int:
+    if "十" in text:
+        tens, _, ones = text.partition("十")
+        return int(tens.translate(_DIGITS) or 1) * 10 + int(ones.translate(_DIGITS) or 0)
+    return int(text.translate(_DIGITS))
+
+
+def _address_prefixes(town: str, numbers: tuple[int, ...]) -> tuple[str, ...]:
+    first, second = (*numbers, "", "")[:2]
+    return town, f"{town}|{first}", f"{town}|{first}|{second}"

@@ -1,0 +1,213 @@
+"""Key ring: the unwrapped keys of every tenant this process works for, each for a limited time.
+
+A ring is fresh for one time-to-live. After that the next user starts one renewal in the background and is served from
+the old ring meanwhile; if the KMS stays silent for a further time-to-live, the tenant answers Unavailable. So an outage
+of one time-to-live goes unnoticed, and a key disabled by the municipality stops working within one time-to-live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from juki.problem import JukiError, Unavailable
+from juki.vault.faults import KmsGone
+from juki.vault.indexer import Indexer
+from juki.vault.kms import Kms
+from juki.vault.ring import Spending, TenantRing
+from juki.vault.roots import TenantKeys, WrappedRoot, slot_of, unwrap
+
+log = logging.getLogger("juki.vault")
+
+TENANTS_MAX: Final = 2048  # 1,741 municipalities, with room
+_LOADERS: Final = 4
+_RETRIES_PER_TTL: Final = 20
+
+Loader = Callable[[str], TenantKeys]
+Monotonic = Callable[[], float]
+
+
+class _Held(msgspec.Struct):
+    ring: TenantRing
+    loaded_at: float
+    retry_at: float = 0.0
+
+
+class KeyRing:
+    """Process-wide cache of tenant rings. Safe for threads and for one or many event loops.
+
+    `load` reads the wrapped roots of one tenant from the control schema (synchronous, own short connection).
+    """
+
+    def __init__(
+        self,
+        kms: Kms,
+        load: Loader,
+        *,
+        ttl_s: float = 300.0,
+        clock: Monotonic = time.monotonic,
+        service: str = "registry",
+        on_rotation_due: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._kms = kms
+        self._load = load
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._service = service
+        self._on_rotation_due = on_rotation_due
+        self._held: dict[str, _Held] = {}
+        self._loading: dict[str, Future[TenantRing]] = {}
+        self._epochs: dict[str, int] = {}
+        self._generations: dict[str, int] = {}
+        self._alive: dict[str, weakref.WeakSet[TenantRing]] = {}
+        self._guard = threading.Lock()
+        self._spending = Spending()
+        self._workers = ThreadPoolExecutor(_LOADERS, thread_name_prefix="keyring")
+
+    async def get(self, tenant: str) -> TenantRing:
+        """The ring of a tenant. Raises Unavailable (KMS slow or gone), Refused (key disabled, deleted) and what `load` raises."""
+        held = self._held.get(tenant)
+        if held is not None and self._clock() - held.loaded_at < self._ttl_s:
+            return held.ring
+        return self._renewing(tenant) or await asyncio.shield(asyncio.wrap_future(self._start(tenant)))
+
+    def get_sync(self, tenant: str) -> TenantRing:
+        """`get` for a thread without an event loop."""
+        held = self._held.get(tenant)
+        if held is not None and self._clock() - held.loaded_at < self._ttl_s:
+            return held.ring
+        return self._renewing(tenant) or self._start(tenant).result()
+
+    def purge(self, tenant: str) -> None:
+        """Wipe a tenant's keys here and now; returning is the acknowledgement. A load under way is thrown away."""
+        with self._guard:
+            self._epochs[tenant] = self._epochs.get(tenant, 0) + 1
+            self._held.pop(tenant, None)
+            self._loading.pop(tenant, None)
+            alive = list(self._alive.pop(tenant, ()))
+        for ring in alive:  # the one held, and older ones that an operation may still have in hand
+            ring.wipe()
+
+    def reload(self, tenant: str) -> Callable[[], bool]:
+        """Have the next user build the ring anew while whoever has the old one in hand finishes with it.
+
+        The answer says whether every ring built before this call is gone; a key rotation waits for that.
+        """
+        with self._guard:
+            self._generations[tenant] = self._generations.get(tenant, 0) + 1
+            self._held.pop(tenant, None)
+            self._loading.pop(tenant, None)
+            before = weakref.WeakSet(self._alive.get(tenant, ()))
+
+        def settled() -> bool:
+            if before:
+                gc.collect()  # a ring in a reference cycle of a finished request would otherwise linger
+            return not before
+
+        return settled
+
+    def held(self) -> tuple[str, ...]:
+        """Tenants whose keys are in this process now."""
+        return tuple(self._held)
+
+    def close(self) -> None:
+        """Wipe everything; for the end of a process."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+        for tenant in self.held():
+            self.purge(tenant)
+
+    def _renewing(self, tenant: str) -> TenantRing | None:
+        """The old ring while it may still serve, with its renewal started; None where the caller has to wait."""
+        now = self._clock()
+        held = self._held.get(tenant)
+        if held is None or now - held.loaded_at >= 2 * self._ttl_s:
+            return None
+        if now >= held.retry_at:
+            held.retry_at = now + self._ttl_s / _RETRIES_PER_TTL
+            self._start(tenant)
+        return held.ring
+
+    def _start(self, tenant: str) -> Future[TenantRing]:
+        """The one load of this tenant that is under way, started if need be."""
+        with self._guard:
+            loading = self._loading.get(tenant)
+            if loading is None:
+                loading = self._workers.submit(self._renew, tenant, self._epochs.get(tenant, 0))
+                self._loading[tenant] = loading
+                loading.add_done_callback(lambda done: self._settle(tenant, done))
+            return loading
+
+    def _settle(self, tenant: str, done: Future[TenantRing]) -> None:
+        with self._guard:
+            if self._loading.get(tenant) is done:
+                del self._loading[tenant]
+
+    def _renew(self, tenant: str, epoch: int) -> TenantRing:
+        started, generation = self._clock(), self._generations.get(tenant, 0)
+        try:
+            ring = self._build(self._load(tenant))
+        except Unavailable as fault:
+            log.warning("keys of %s not renewed: %s", tenant, fault.code)
+            raise
+        except JukiError as fault:  # the municipality's key says no, or the tenant is gone: the old ring must not serve
+            log.warning("keys of %s refused: %s", tenant, fault.code)
+            self._drop(tenant, epoch)
+            raise
+        with self._guard:
+            if self._epochs.get(tenant, 0) != epoch:
+                ring.wipe()
+                raise KmsGone("vault.purged", "purged while loading")
+            if self._generations.get(tenant, 0) == generation:
+                self._make_room(tenant)
+                self._held[tenant] = _Held(ring, started)
+                self._alive.setdefault(tenant, weakref.WeakSet()).add(ring)
+                return ring
+        ring.wipe()  # a rotation moved on while this was being read: read again
+        return self._renew(tenant, epoch)
+
+    def _drop(self, tenant: str, epoch: int) -> None:
+        with self._guard:
+            held = self._held.pop(tenant, None) if self._epochs.get(tenant, 0) == epoch else None
+        if held is not None:
+            held.ring.wipe()
+
+    def _make_room(self, tenant: str) -> None:
+        if tenant not in self._held and len(self._held) >= TENANTS_MAX:
+            oldest = min(random.sample(list(self._held), 32), key=lambda t: self._held[t].loaded_at)
+            self._held.pop(oldest)  # dropped, not wiped: a request may be using it
+
+    def _build(self, keys: TenantKeys) -> TenantRing:
+        seal_roots = {root.version: unwrap(self._kms, root) for root in keys.roots if root.purpose == "seal"}
+        indexers: dict[str, Indexer] = {}
+        for slot, wrapped in _index_roots(keys).items():
+            indexers[slot] = Indexer(slot, unwrap(self._kms, wrapped), wrapped.version)
+        return TenantRing(
+            keys.tenant,
+            seal_roots,
+            keys.seal_version,
+            indexers,
+            keys.index_active,
+            service=self._service,
+            spending=self._spending,
+            on_rotation_due=self._on_rotation_due,
+        )
+
+
+def _index_roots(keys: TenantKeys) -> dict[str, WrappedRoot]:
+    """Newest index root of each slot in use."""
+    slots = {keys.index_active, keys.index_pending or keys.index_active}
+    newest: dict[str, WrappedRoot] = {}
+    for root in sorted(keys.roots, key=lambda r: r.version):
+        if root.purpose == "index" and slot_of(root.version) in slots:
+            newest[slot_of(root.version)] = root
+    return newest

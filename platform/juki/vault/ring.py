@@ -1,0 +1,226 @@
+"""Sealing: one AES-256-GCM value per disclosure group, bound to the place where it lies.
+
+Sealed value: format(1) algorithm(1) key version(2, big endian) nonce(12) ciphertext tag(16).
+Associated data: format, tenant, table, group, key version, primary key, row version, each of known length; built in
+`_Seat` and nowhere else. A value copied to another row, group, version or tenant does not open.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from juki.vault.faults import BudgetSpent, DoesNotOpen, Purged, VersionRetired
+from juki.vault.indexer import Indexer
+from juki.vault.roots import derive, join, wipe
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+ALGORITHM_AES_256_GCM: Final = 1
+MESSAGES_PER_KEY_MAX: Final = (
+    1 << 28
+)  # far below the 2^32 of SP 800-38D, so 16 processes that each reach it stay inside
+ROTATION_DUE_AT: Final = MESSAGES_PER_KEY_MAX // 8 * 7
+_HEAD_BYTES: Final = 4
+_NONCE_BYTES: Final = 12
+_NONCE_END: Final = _HEAD_BYTES + _NONCE_BYTES
+_SEALED_BYTES_MIN: Final = _NONCE_END + 16
+_NONCES_PER_DRAW: Final = 1024
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decoders: dict[type[Any], Callable[[bytes], Any]] = {}
+_nonces: list[bytes] = []
+os.register_at_fork(after_in_child=_nonces.clear)  # a child must never draw its parent's nonces
+
+
+def _draw_nonce() -> bytes:
+    """96 random bits; the kernel is asked once per 1,024 of them. `list.pop` is atomic, so no two threads share one."""
+    try:
+        return _nonces.pop()
+    except IndexError:
+        drawn = os.urandom(_NONCE_BYTES * _NONCES_PER_DRAW)
+        fresh = [drawn[i : i + _NONCE_BYTES] for i in range(0, len(drawn), _NONCE_BYTES)]
+        mine = fresh.pop()
+        _nonces.extend(fresh)
+        return mine
+
+
+class Spending:
+    """Messages sealed per key in this process. Outlives a ring's time-to-live, so a reload does not start from zero."""
+
+    def __init__(self) -> None:
+        self._counters: dict[tuple[str, int, str, str], Callable[[], int]] = {}
+
+    def counter(self, tenant: str, version: int, table: str, group: str) -> Callable[[], int]:
+        """A function that answers 1, 2, 3... for one key; the same one each time it is asked for."""
+        key = (tenant, version, table, group)
+        return self._counters.setdefault(key, count(1).__next__)
+
+    def start_from(self, tenant: str, version: int, table: str, group: str, spent: int) -> None:
+        """Count on from a known number (for example from the rows a table already holds)."""
+        self._counters[tenant, version, table, group] = count(spent + 1).__next__
+
+
+class _Seat:
+    """One cipher of one (version, table, group) with everything that does not change from row to row."""
+
+    __slots__ = ("aad", "decrypt", "encrypt", "head", "spend")
+
+    def __init__(self, root: bytearray, tenant: str, version: int, service: str, table: str, group: str) -> None:
+        cipher = AESGCM(derive(root, "seal", service, table, group))
+        self.encrypt = cipher.encrypt
+        self.decrypt = cipher.decrypt
+        raw_version = version.to_bytes(2, "big")
+        self.head = bytes((FORMAT, ALGORITHM_AES_256_GCM)) + raw_version
+        self.aad = join(bytes((FORMAT,)), tenant, table, group, raw_version)
+        self.spend: Callable[[], int] = count(1).__next__
+
+
+class TenantRing:
+    """The unwrapped keys of one tenant in one process. `seal` and `open` call no KMS, no disk and no network."""
+
+    def __init__(
+        self,
+        tenant: str,
+        seal_roots: Mapping[int, bytearray],
+        seal_version: int,
+        indexers: Mapping[str, Indexer],
+        index_active: str,
+        *,
+        service: str = "registry",
+        spending: Spending | None = None,
+        on_rotation_due: Callable[[str, int], None] | None = None,
+    ) -> None:
+        if seal_version not in seal_roots:
+            raise VersionRetired(detail="the newest seal root was not loaded", version=seal_version)
+        self.tenant = tenant
+        self.seal_version = seal_version
+        self.service = service
+        self._roots = dict(seal_roots)
+        self._indexers = dict(indexers)
+        self._index_active = index_active
+        self._spending = spending or Spending()
+        self._on_rotation_due = on_rotation_due
+        self._sealing: dict[tuple[str, str], _Seat] = {}
+        self._opening: dict[tuple[str, str, bytes], _Seat] = {}
+        self._wiped = False
+
+    @property
+    def index(self) -> Indexer:
+        """The index root that answers searches now."""
+        if self._wiped:
+            raise Purged(detail=self.tenant)
+        return self._indexers[self._index_active]
+
+    @property
+    def seal_versions(self) -> tuple[int, ...]:
+        """Versions that still open, oldest first."""
+        return tuple(sorted(self._roots))
+
+    def write_indexes(self) -> Mapping[str, Indexer]:
+        """Slot -> indexer for every slot a write must fill; two while an index rotation runs."""
+        if self._wiped:
+            raise Purged(detail=self.tenant)
+        return self._indexers
+
+    def seal(self, table: str, group: str, key: str, row_version: int, value: msgspec.Struct | bytes) -> bytes:
+        """Seal one group of one row version. Raises BudgetSpent and Purged."""
+        try:
+            seat = self._sealing[table, group]
+        except KeyError:
+            seat = self._take_seat(table, group)
+        if seat.spend() >= ROTATION_DUE_AT:
+            self._mind_budget(seat, table, group)
+        raw_key = key.encode()
+        nonce = _draw_nonce()
+        plain = value if value.__class__ is bytes else _encode(value)
+        aad = seat.aad + len(raw_key).to_bytes(2, "big") + raw_key + row_version.to_bytes(8, "big")
+        return seat.head + nonce + seat.encrypt(nonce, cast(bytes, plain), aad)
+
+    def open(self, table: str, group: str, key: str, row_version: int, sealed: bytes, type: type[T]) -> T:
+        """Open what `seal` made, with any live version. Raises DoesNotOpen, VersionRetired and Purged."""
+        try:
+            seat = self._opening[table, group, sealed[:_HEAD_BYTES]]
+        except KeyError:
+            seat = self._find_seat(table, group, sealed)
+        raw_key = key.encode()
+        aad = seat.aad + len(raw_key).to_bytes(2, "big") + raw_key + row_version.to_bytes(8, "big")
+        try:
+            plain = seat.decrypt(sealed[_HEAD_BYTES:_NONCE_END], sealed[_NONCE_END:], aad)
+        except (InvalidTag, ValueError) as error:
+            raise DoesNotOpen(detail=f"{table} {group}") from error
+        if type is bytes:
+            return cast(T, plain)
+        try:
+            return _decoders[type](plain)
+        except KeyError:
+            return _decoder(type)(plain)
+
+    def version_of(self, sealed: bytes) -> int:
+        """Root version that sealed a value; re-keying looks for old ones."""
+        if len(sealed) < _SEALED_BYTES_MIN or sealed[0] != FORMAT or sealed[1] != ALGORITHM_AES_256_GCM:
+            raise DoesNotOpen(detail="not a sealed value")
+        return int.from_bytes(sealed[2:4], "big")
+
+    def reseal(self, table: str, group: str, key: str, row_version: int, sealed: bytes) -> bytes:
+        """The same content under the newest version; unchanged where it is newest already."""
+        if self.version_of(sealed) == self.seal_version:
+            return sealed
+        return self.seal(table, group, key, row_version, self.open(table, group, key, row_version, sealed, bytes))
+
+    def wipe(self) -> None:
+        """Forget every key: roots are overwritten, cipher objects dropped (OpenSSL clears them), all calls refuse."""
+        self._wiped = True
+        self._sealing.clear()
+        self._opening.clear()
+        for root in self._roots.values():
+            wipe(root)
+        self._roots.clear()
+        for indexer in self._indexers.values():
+            indexer.wipe()
+        self._indexers.clear()
+
+    def _take_seat(self, table: str, group: str) -> _Seat:
+        seat = self._seat(table, group, self.seal_version)
+        seat.spend = self._spending.counter(self.tenant, self.seal_version, table, group)
+        self._sealing[table, group] = seat
+        if self._wiped:  # wiped while we derived: leave nothing behind
+            self._sealing.clear()
+            raise Purged(detail=self.tenant)
+        return seat
+
+    def _find_seat(self, table: str, group: str, sealed: bytes) -> _Seat:
+        version = self.version_of(sealed)
+        seat = self._seat(table, group, version)
+        self._opening[table, group, bytes(sealed[:_HEAD_BYTES])] = seat
+        if self._wiped:
+            self._opening.clear()
+            raise Purged(detail=self.tenant)
+        return seat
+
+    def _seat(self, table: str, group: str, version: int) -> _Seat:
+        if self._wiped:
+            raise Purged(detail=self.tenant)
+        root = self._roots.get(version)
+        if root is None:
+            raise VersionRetired(detail=f"{table} {group}", version=version)
+        return _Seat(root, self.tenant, version, self.service, table, group)
+
+    def _mind_budget(self, seat: _Seat, table: str, group: str) -> None:
+        if seat.spend() > MESSAGES_PER_KEY_MAX:
+            raise BudgetSpent(detail=f"{self.tenant} {table} {group}", version=self.seal_version)
+        if self._on_rotation_due is not None:
+            self._on_rotation_due(self.tenant, self.seal_version)
+
+
+def _decoder(type: type[T]) -> Callable[[bytes], T]:
+    decode = msgspec.msgpack.Decoder(type).decode
+    _decoders[type] = decode
+    return decode
