@@ -17,7 +17,7 @@ def upgrade() -> None:
 
 
 def _processes() -> None:
-    # A process that may hold keys keeps one session open and an advisory lock (19278, process_no) in it. The lock ends
+    # A process that may hold keys keeps one session open and an advisory lock (19280, process_no) in it. The lock ends
     # with the session, so "that process is gone" is something the server knows and nobody has to guess.
     op.execute(
         """

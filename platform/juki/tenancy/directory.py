@@ -100,6 +100,24 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     alias: str
 
 
+class DeclaredBackup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """控え: a copy kept outside this system, and for how many days after its making."""
+
+    name: str
+    place: str
+    keep_days: int
+    keys_included: bool = False
+
+
+class Leaving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """利用終了: days between export and erasure, days until the KMS key is destroyed (7 to 30), copies kept elsewhere."""
+
+    grace_days: int = 30
+    grace_may_be_waived: bool = False
+    key_deletion_days: int = 30
+    backups: list[DeclaredBackup] = []
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a municipality decides for itself; no secrets."""
 
@@ -114,6 +132,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     terminals: list[Terminal]
     numbering: Numbering = Numbering()
     retention: Retention = Retention()
+    leaving: Leaving = Leaving()
     incumbent_layout: str = ""
 
 
@@ -196,6 +215,8 @@ def _check(path: Path, file: TenantFile) -> None:
                 faults[f"{part}.office"] = "unknown_office"
     if len({t.id for t in file.terminals}) != len(file.terminals):
         faults["terminals.id"] = "twice"
+    if not (file.leaving.grace_days >= 0 and 7 <= file.leaving.key_deletion_days <= 30):
+        faults["leaving"] = "days"
     if not all(1 <= day <= 7 for day in file.hours.days):
         faults["hours.days"] = "weekday"
     if faults:

@@ -17,6 +17,7 @@ from juki.config import Config, Login
 from juki.problem import NotFound, Refused, Unavailable
 from juki.tenancy.directory import OPEN_STATES, TENANT_COLUMNS, Tenant, tenant_of
 from juki.tenancy.keys import tenant_keys
+from juki.tenancy.presence import Presence
 from juki.tenancy.session import Row, TenantSession, problem_of
 from juki.vault import KeyRing, Kms, TenantKeys, open_kms
 
@@ -26,6 +27,9 @@ _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
     "deploy": None,
     "control": None,
 }
+
+
+_KEY_HOLDERS: Final[frozenset[Login]] = frozenset({"registry", "rekey"})
 
 
 def system_clock() -> datetime:
@@ -44,6 +48,7 @@ class Fleet:
         self.keyring: KeyRing = KeyRing(kms, self._tenant_keys, ttl_s=config.key_ttl_seconds)
         self._pool = _pool(config, login)
         self._known: dict[str, tuple[float, Tenant]] = {}
+        self._presence = Presence(config.dsn(login), self)
 
     @classmethod
     async def open(
@@ -61,12 +66,30 @@ class Fleet:
         except PoolTimeout:
             await fleet._pool.close()
             raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+        if login in _KEY_HOLDERS:
+            await asyncio.to_thread(fleet._presence.start)
         return fleet
 
     async def close(self) -> None:
         """Give back connections and forget keys."""
+        await asyncio.to_thread(self._presence.stop)
         self.keyring.close()
         await self._pool.close()
+
+    def reload(self, code: str) -> Callable[[], bool]:
+        """Have directory row and keys of a tenant read anew; the answer says whether nobody has the old keys in hand."""
+        self.forget(code)
+        return self.keyring.reload(code)
+
+    def purge(self, code: str) -> None:
+        """Forget a tenant at once: row and keys; operations under way are cut."""
+        self.forget(code)
+        self.keyring.purge(code)
+
+    def purge_all(self) -> None:
+        """Forget every tenant."""
+        self._known.clear()
+        self.keyring.purge_all()
 
     async def tenants(self) -> list[Tenant]:
         """The whole directory, ordered by code, whatever the state."""
@@ -152,6 +175,7 @@ class Fleet:
         await self._pool.putconn(connection)
 
     def _tenant_keys(self, code: str) -> TenantKeys:
+        self._presence.check()  # a process that nobody can tell to forget must not learn
         with connect(self.config, self.login) as connection:
             return tenant_keys(connection, code)
 

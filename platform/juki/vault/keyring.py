@@ -98,6 +98,13 @@ class KeyRing:
         for ring in alive:  # the one held, and older ones that an operation may still have in hand
             ring.wipe()
 
+    def purge_all(self) -> None:
+        """Wipe every tenant's keys, also those being loaded or still in an operation's hand."""
+        with self._guard:
+            tenants = {*self._held, *self._loading, *self._alive}
+        for tenant in tenants:
+            self.purge(tenant)
+
     def reload(self, tenant: str) -> Callable[[], bool]:
         """Have the next user build the ring anew while whoever has the old one in hand finishes with it.
 
@@ -123,8 +130,7 @@ class KeyRing:
     def close(self) -> None:
         """Wipe everything; for the end of a process."""
         self._workers.shutdown(wait=False, cancel_futures=True)
-        for tenant in self.held():
-            self.purge(tenant)
+        self.purge_all()
 
     def _renewing(self, tenant: str) -> TenantRing | None:
         """The old ring while it may still serve, with its renewal started; None where the caller has to wait."""
