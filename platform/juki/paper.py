@@ -90,7 +90,7 @@ def mincho(path: Path | None = None) -> Mincho:
     """Tables of the installed font, read once per process (about a second)."""
     file = path or find_font()
     with TTFont(file, lazy=True) as font:
-        characters = frozenset(font.getBestCmap())
+        characters = frozenset(font.getBestCmap() or ())
         pairs = frozenset(_sequences_of(font))
     equal = {pair: other for pair, other in _equal_sequences().items() if pair not in pairs}
     bare = frozenset((base, "") for (base, _), other in equal.items() if not other)
@@ -126,9 +126,7 @@ class _Press:
     def __init__(self, template: Path) -> None:
         self._lock = threading.Lock()
         self._template = template
-        fonts = typst.Fonts(
-            include_system_fonts=False, include_embedded_fonts=False, font_paths=[mincho().path.parent]
-        )
+        fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=False, font_paths=[mincho().path.parent])
         self._compiler = typst.Compiler(template, root=template.parent, font_paths=fonts, ignore_system_fonts=True)
 
     def run(self, form: Literal["pdf", "png"], data: str, *, stamp: int, ppi: float) -> list[bytes]:
@@ -145,8 +143,7 @@ class _Press:
             except typst.TypstError as fault:
                 # The compiler quotes the text that it could not set; that text is personal, so the cause is cut off.
                 raise _problem(str(fault)) from None
-        assert made is not None
-        return [made] if isinstance(made, bytes) else made
+        return made if isinstance(made, list) else [made or b""]
 
 
 def _problem(message: str) -> JukiError:

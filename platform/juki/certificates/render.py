@@ -1,0 +1,88 @@
+"""証明書の印刷: words of a form become PDF bytes. Pure: bytes in, bytes out.
+
+Every word is first settled against the font (variation sequences, 外字), then set; whatever cannot be drawn or does not
+fit is Invalid and names the item, never its value.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from juki import paper
+from juki.certificates.compose import Field, Office, Page, Sheet
+from juki.problem import Invalid
+
+TEMPLATE: Final = Path(__file__).parent / "templates" / "resident.typ"
+
+
+def certificate(sheet: Sheet, office: Office, labels: Sequence[str], *, mark: str, now: dt.datetime) -> bytes:
+    """PDF/A of every copy, one label (発行番号) a copy; equal arguments give equal bytes.
+
+    `mark` is random and goes into the metadata, so that a digest of the file cannot be guessed from its content.
+    Raises Invalid `certificates.overflow` or `certificates.glyph_missing` with the item in `fields`.
+    """
+    try:
+        return paper.pdf(TEMPLATE, page_values(sheet, office, labels, mark=mark), stamp=int(now.timestamp()))
+    except Invalid as fault:
+        raise _told(fault) from None
+
+
+def pictures(
+    sheet: Sheet, office: Office, labels: Sequence[str], *, mark: str, now: dt.datetime, ppi: float = 144.0
+) -> list[bytes]:
+    """The same pages as PNG, for looking at and for comparing glyphs as drawn."""
+    try:
+        values = page_values(sheet, office, labels, mark=mark)
+        return paper.png(TEMPLATE, values, stamp=int(now.timestamp()), ppi=ppi)
+    except Invalid as fault:
+        raise _told(fault) from None
+
+
+def page_values(sheet: Sheet, office: Office, labels: Sequence[str], *, mark: str) -> dict[str, Any]:
+    """What the template is given: the words of the sheet, settled against the font, and the marks of the office."""
+    own = frozenset(office.glyphs)
+    return {
+        "title": sheet.title,
+        "subtitle": sheet.subtitle,
+        "form": sheet.form,
+        "pages": [_page(page, own) for page in sheet.pages],
+        "statement": sheet.statement,
+        "date": sheet.date,
+        "head": _settled("head", sheet.head, own),
+        "official_use": sheet.official_use,
+        "municipality": office.municipality,
+        "seal": office.seal_svg,
+        "seal_mm": office.seal_mm,
+        "glyphs": office.glyphs,
+        "labels": list(labels),
+        "mark": mark,
+    }
+
+
+def _page(page: Page, own: frozenset[str]) -> dict[str, Any]:
+    return {
+        "common": [_box(field, own) for field in page.common],
+        "blocks": [{"layout": b.layout, "fields": [_box(field, own) for field in b.fields]} for b in page.blocks],
+    }
+
+
+def _box(field: Field, own: frozenset[str]) -> dict[str, str]:
+    return {"item": field.item, "label": field.label, "value": _settled(field.item, field.value, own)}
+
+
+def _settled(item: str, value: str, own: frozenset[str]) -> str:
+    """The value as the font must be given it. Line breaks are ours and stay."""
+    try:
+        return "\n".join(paper.mincho().settle(line, own=own) for line in value.split("\n"))
+    except Invalid as fault:
+        raise Invalid(fault.code, fault.detail, fields={item: fault.code}, **fault.facts) from None
+
+
+def _told(fault: Invalid) -> Invalid:
+    """The paper's fault in the words of this slice."""
+    code = fault.code.replace("paper.", "certificates.")
+    fields = dict.fromkeys(fault.fields, code)
+    return Invalid(code, fault.detail, fields=fields, **fault.facts)

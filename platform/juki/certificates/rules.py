@@ -1,0 +1,183 @@
+"""交付の可否: every rule that stands between an application and a paper, as one pure function.
+
+Two voices on purpose. What may be said to the person at the counter is one neutral code, the same for a protected, a
+suppressed and a struck-out record, so that a refusal teaches nothing; why it is so goes to the clerk alone.
+Sources: 住民基本台帳法 第12条から第12条の3, 住民基本台帳事務処理要領 第5-10 (支援措置).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from juki.registry.model import Kind, Record, Status
+
+from juki.certificates.model import (
+    FOREIGN_ITEMS,
+    MAX_COPIES,
+    MAX_PERSONS,
+    RIGHT_OF_ITEM,
+    Application,
+    CertificateKind,
+    Guard,
+    IdentityCheck,
+    Item,
+    Relation,
+    Verdict,
+    purposes,
+)
+
+NOT_AVAILABLE: Final = "certificates.not_available"
+_OWN: Final = frozenset({Relation.SELF, Relation.HOUSEHOLD})
+_OUTSIDE: Final = frozenset({Relation.THIRD, Relation.OFFICIAL})
+_SHORT_MAX: Final = 100
+_LONG_MAX: Final = 300
+
+
+def check_form(application: Application) -> dict[str, str]:
+    """記入漏れ: field -> code of what is missing or wrong on the form itself; looks at no resident."""
+    wrong: dict[str, str] = {}
+    requester = application.requester
+    if not requester.name.strip() or len(requester.name) > _SHORT_MAX:
+        wrong["requester.name"] = "certificates.requester_missing"
+    if requester.identity is IdentityCheck.NONE:
+        wrong["requester.identity"] = "certificates.identity_missing"
+    if application.purpose not in purposes():
+        wrong["purpose"] = "certificates.purpose_missing"
+    if not 1 <= application.copies <= MAX_COPIES:
+        wrong["copies"] = "certificates.copies_range"
+    if not 1 <= len(application.persons) <= MAX_PERSONS or len(set(application.persons)) != len(application.persons):
+        wrong["persons"] = "certificates.persons_range"
+    if application.relation in _OUTSIDE and not application.ground.strip():
+        wrong["ground"] = "certificates.ground_missing"
+    if application.relation is Relation.OFFICIAL and not requester.organisation.strip():
+        wrong["requester.organisation"] = "certificates.organisation_missing"
+    if application.relation is Relation.AGENT and not requester.authority.strip():
+        wrong["requester.authority"] = "certificates.authority_missing"
+    if application.official_use and application.relation is not Relation.OFFICIAL:
+        wrong["official_use"] = "certificates.official_use_only"
+    if max(map(len, (application.ground, application.purpose_detail, requester.address))) > _LONG_MAX:
+        wrong["ground"] = "certificates.too_long"
+    return wrong | _check_items(application)
+
+
+def _check_items(application: Application) -> dict[str, str]:
+    asked = set(application.items)
+    purpose = purposes().get(application.purpose)
+    if Item.MY_NUMBER in asked and application.relation not in _OWN:
+        return {"items": "certificates.my_number_own_only"}
+    if Item.RESIDENT_CODE in asked and application.relation not in _OWN:
+        return {"items": "certificates.resident_code_own_only"}
+    if Item.MY_NUMBER in asked and (purpose is None or not purpose.my_number):
+        return {"items": "certificates.my_number_purpose"}
+    needs_reason = application.relation is Relation.THIRD and asked - {Item.KANA}
+    if needs_reason and not application.purpose_detail.strip():
+        return {"purpose_detail": "certificates.items_need_reason"}
+    return {}
+
+
+def judge(
+    application: Application,
+    records: Sequence[Record],
+    *,
+    household: frozenset[str],
+    guards: Mapping[str, Guard],
+    rights: frozenset[str],
+) -> Verdict:
+    """交付の可否 of a whole application. `household` holds the 宛名番号 of all who share the 世帯番号.
+
+    Looks only at confirmed records: a 仮登録 is not among them, so the state before it is what is judged and printed.
+    """
+    if wrong := check_form(application):
+        return Verdict(refusal="certificates.form_incomplete", fields=wrong)
+    for item, right in RIGHT_OF_ITEM.items():
+        if item in application.items and right not in rights:
+            return Verdict(
+                refusal="certificates.item_right_missing", fields={"items": "certificates.item_right_missing"}
+            )
+    found = {record.atena_no: record for record in records}
+    if any(atena_no not in found for atena_no in application.persons):
+        return Verdict(refusal=NOT_AVAILABLE, notice="certificates.clerk_unknown")
+    if mismatch := _mismatch(application, records, household):
+        return Verdict(refusal=mismatch, fields={"relation": mismatch})
+    warnings: list[str] = []
+    for record in records:
+        guard = guards.get(record.atena_no, Guard())
+        refused = _guarded(application, record, guard)
+        if refused:
+            return Verdict(refusal=NOT_AVAILABLE, notice=refused)
+        if against := _against_record(application, record):
+            return Verdict(refusal=against, fields={"persons": against})
+        warnings += _warnings(application, record, guard)
+    return Verdict(warnings=tuple(dict.fromkeys(warnings)))
+
+
+def _mismatch(application: Application, records: Sequence[Record], household: frozenset[str]) -> str:
+    """The relation as claimed against the register; one application is for one household."""
+    requester = application.requester.atena_no
+    if len({record.setai_no for record in records}) > 1:
+        return "certificates.one_household"
+    if application.relation is Relation.SELF and set(application.persons) != {requester}:
+        return "certificates.not_self"
+    if application.relation is Relation.HOUSEHOLD and requester not in household:
+        return "certificates.not_household"
+    return ""
+
+
+def _guarded(application: Application, record: Record, guard: Guard) -> str:
+    """Notice for the clerk where nothing may be issued, empty where it may."""
+    if record.status is Status.VOID:
+        return "certificates.clerk_void"
+    if guard.suppressed == "error":
+        return "certificates.clerk_suppressed"
+    if not guard.protected:
+        return ""
+    requester = application.requester
+    if application.relation is Relation.SELF:
+        return "" if requester.identity is IdentityCheck.PHOTO else "certificates.clerk_protected_photo"
+    # A member of the household may be the very person whom the measure is against: only co-protected members pass.
+    if application.relation is Relation.HOUSEHOLD and requester.atena_no in {record.atena_no, *guard.co_protected}:
+        return "" if requester.identity is IdentityCheck.PHOTO else "certificates.clerk_protected_photo"
+    if application.relation is Relation.OFFICIAL:
+        return ""
+    return "certificates.clerk_protected"
+
+
+def _against_record(application: Application, record: Record) -> str:
+    removed = record.status is not Status.RESIDENT
+    if application.kind is CertificateKind.RESIDENT and removed:
+        return "certificates.removed"
+    if application.kind is CertificateKind.REMOVED and not removed:
+        return "certificates.not_removed"
+    if record.status is Status.DECEASED and Item.MY_NUMBER in application.items:
+        return "certificates.my_number_deceased"
+    return ""
+
+
+def _warnings(application: Application, record: Record, guard: Guard) -> list[str]:
+    told: list[str] = []
+    if guard.protected:
+        official = application.relation is Relation.OFFICIAL
+        told.append("certificates.warn_protected_official" if official else "certificates.warn_protected")
+    if guard.suppressed:
+        told.append("certificates.warn_suppressed")
+    if guard.draft_pending:
+        told.append("certificates.warn_draft_pending")
+    if record.status is Status.RESIDENT and is_leaving(record):
+        told.append("certificates.warn_leaving")
+    if record.kind is Kind.JAPANESE and FOREIGN_ITEMS & set(application.items):
+        told.append("certificates.warn_foreign_items")
+    return told
+
+
+def is_leaving(record: Record) -> bool:
+    """転出予定者: still a resident, with a planned new address."""
+    return record.status is Status.RESIDENT and record.removal is not None and bool(record.removal.planned_address.text)
+
+
+def fee_yen(application: Application, unit_yen: int) -> int:
+    """手数料 of the whole application: copies times the unit; none for 公用 and for purposes that the law frees."""
+    purpose = purposes().get(application.purpose)
+    if application.official_use or (purpose is not None and purpose.free_of_fee):
+        return 0
+    return unit_yen * application.copies
