@@ -1,0 +1,161 @@
+"""誤記修正・職権修正 names the version it corrects; 軽微な修正, 旧氏, 通称 and the numbers change from a day on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from juki import letters, numbers
+from juki.problem import Invalid
+from juki.registry import items, rules
+from juki.registry.change import Amend, Correct, Finding, Findings, NumberSource
+from juki.registry.history import as_of, correct_from, timeline
+from juki.registry.record import Kind, Record, ResidentCode
+from juki.registry.scene import Drawn, Needs, Scene, outcome
+
+_NUMBER = "my_number.my_number"
+_CODE = "resident_code.resident_code"
+_OF_REASON: dict[str, tuple[str, ...]] = {
+    "my_number_change": (_NUMBER,),
+    "my_number_amend": (_NUMBER,),
+    "my_number_entry": (_NUMBER,),
+    "resident_code_change": (_CODE,),
+    "resident_code_entry": (_CODE,),
+    "former_surname_entry": ("basic.former_surname",),
+    "former_surname_change": ("basic.former_surname",),
+    "former_surname_removal": ("basic.former_surname",),
+    "alias_entry": ("basic.alias",),
+    "alias_removal": ("basic.alias",),
+    "minor": ("basic.", "address.address.", "domicile.", "foreigner.", "entitlements.", "notes."),
+}
+"""Items each form holds; a form not listed holds them all."""
+
+_ASKS_STOCK = ("resident_code_change", "resident_code_entry")
+
+
+def needs(change: Amend) -> Needs:
+    """A 住民票コード from the stock where a new one is asked for."""
+    return Needs(resident_codes=1 if change.reason in _ASKS_STOCK and _CODE not in change.items else 0)
+
+
+def _check_items(typed: dict[str, str | bool], reason: str, kind: Kind | None, code_rule: str) -> Findings:
+    parts: list[Findings] = []
+    allowed = _OF_REASON.get(reason)
+    for path, text in typed.items():
+        try:
+            value = items.read_value(path, text)
+        except Invalid as fault:
+            parts.append(Findings(errors=tuple(Finding(code=c, field=f) for f, c in fault.fields.items())))
+            continue
+        if items.is_derived(path):
+            parts.append(rules.error("registry.use_head_change", f"items.{path}"))
+        elif allowed is not None and not path.startswith(allowed):
+            parts.append(rules.error("registry.not_for_reason", f"items.{path}"))
+        parts.append(_check_value(path, value, kind, code_rule))
+    return rules.total(parts)
+
+
+def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) -> Findings:
+    field = f"items.{path}"
+    if path == _NUMBER and not numbers.is_my_number(str(value)):
+        return rules.error("registry.my_number_invalid", field)
+    if path == _CODE and not numbers.is_resident_code(str(value), rule=code_rule):
+        return rules.error("registry.resident_code_invalid", field)
+    if path == "basic.name" and not letters.is_name(str(value)):
+        return rules.error("registry.name_unusable", field)
+    if path.startswith("foreigner.") and kind is Kind.JAPANESE:
+        return rules.error("registry.not_for_japanese", field)
+    if value is None and path in ("basic.birth", "address.resident_since"):
+        return rules.error("registry.required", field)
+    return Findings()
+
+
+def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
+    """The version must stand on the time line, the items exist, and the correction change something."""
+    versions = scene.records.get(change.atena_no, ())
+    wrong = next((v for v in timeline(versions) if v.version_no == change.version_no), None)
+    if not versions:
+        return rules.error("registry.unknown_resident", "atena_no")
+    if wrong is None:
+        return rules.error("registry.not_on_timeline", "version_no")
+    found = _check_items(change.items, change.reason, wrong.kind, code_rule)
+    holders = rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE)})
+    if not found.errors and items.set_items(wrong, change.items) == wrong:
+        found += rules.error("registry.nothing_changes", "items")
+    return rules.total((found, holders))
+
+
+def apply(change: Correct, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
+    """A version that corrects the one named, one for each later version with the same mistake, and the head's name."""
+    del drawn
+    versions = scene.records[change.atena_no]
+    wrong = next(v for v in timeline(versions) if v.version_no == change.version_no)
+    right = items.set_items(wrong, change.items)
+    fresh = [*correct_from(versions, wrong, right)]
+    if wrong.is_head and wrong.basic and right.basic and wrong.basic.name != right.basic.name:
+        fresh[0] = _named(fresh[0], right.basic.name)
+        fresh += _head_name(scene, wrong, right.basic.name)
+    return tuple(fresh)
+
+
+def _named(record: Record, head_name: str) -> Record:
+    basic = record.basic
+    return (
+        record
+        if basic is None
+        else msgspec.structs.replace(record, basic=msgspec.structs.replace(basic, head_name=head_name))
+    )
+
+
+def _head_name(scene: Scene, head: Record, name: str) -> Iterable[Record]:
+    """Corrections of the members who carry the wrong name of their head, from the head's wrong version on."""
+    for atena_no, versions in scene.records.items():
+        line = timeline(versions)
+        held = as_of(line, head.valid_from)
+        first = next(
+            (
+                v
+                for v in line
+                if v.setai_no == head.setai_no
+                and (v is held or v.valid_from > head.valid_from)
+                and v.basic is not None
+                and head.basic is not None
+                and v.basic.head_name == head.basic.name
+            ),
+            None,
+        )
+        if atena_no != head.atena_no and first is not None:
+            yield from correct_from(versions, first, _named(first, name))
+
+
+def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
+    """A resident on the day, the items of the form, a number only as the network or a card gave it."""
+    day = change.occurred_on.sort_date()
+    held = scene.now(change.atena_no, day)
+    found = [
+        rules.check_resident(scene, change.atena_no, day, "atena_no"),
+        _check_items(change.items, change.reason, held.kind if held else None, code_rule),
+        rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE)}),
+    ]
+    if not change.items and change.reason not in _ASKS_STOCK:
+        found.append(rules.error("registry.nothing_changes", "items"))
+    if _NUMBER in change.items and change.my_number_source is NumberSource.STATED:
+        found.append(rules.error("registry.my_number_source", "my_number_source"))
+    if change.reason in _OF_REASON and change.reason.startswith("alias") and held and held.kind is Kind.JAPANESE:
+        found.append(rules.error("registry.not_for_japanese", "reason"))
+    if change.reason.startswith("former_surname") and held and held.kind is Kind.FOREIGN:
+        found.append(rules.error("registry.not_for_foreigner", "reason"))
+    return rules.total(found)
+
+
+def apply_amend(change: Amend, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
+    """The resident's version from the day on, and the members' where their head's name changes."""
+    day = change.occurred_on.sort_date()
+    before = scene.now(change.atena_no, day)
+    if before is None:
+        return ()
+    after = items.set_items(before, change.items)
+    if drawn.resident_codes:
+        after = msgspec.structs.replace(after, resident_code=ResidentCode(resident_code=drawn.resident_codes[0]))
+    return outcome(scene, {change.atena_no: after}, day, households=(before.setai_no,))

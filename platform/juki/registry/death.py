@@ -1,0 +1,38 @@
+"""死亡・職権消除: one resident is struck out, and those left behind keep a 世帯主."""
+
+from __future__ import annotations
+
+import msgspec
+
+from juki.registry import rules
+from juki.registry.change import Death, Findings
+from juki.registry.household import place
+from juki.registry.reason import reason_name
+from juki.registry.record import Record, Removal, Status
+from juki.registry.scene import Drawn, Scene, outcome
+
+REMOVED = frozenset(("status", "removal"))
+"""A removal holds whatever later version was already planned."""
+
+
+def check(change: Death, scene: Scene) -> Findings:
+    """A resident on that day; two or more left without a head need a 世帯主変更 in the same case."""
+    return rules.check_resident(scene, change.atena_no, change.occurred_on.sort_date(), "atena_no")
+
+
+def apply(change: Death, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
+    """The 除票 version, and versions of whoever moves up."""
+    del drawn
+    day = change.occurred_on.sort_date()
+    before = scene.now(change.atena_no, day)
+    if before is None:
+        return ()
+    gone = msgspec.structs.replace(
+        before,
+        status=Status.DECEASED if change.reason == "death" else Status.REMOVED,
+        is_head=False,
+        removal=Removal(reason=reason_name(change.reason), occurred_on=change.occurred_on),
+    )
+    left = {a: r for a, r in scene.members(before.setai_no, day).items() if a != change.atena_no}
+    after = {**place(left, change.positions), change.atena_no: gone}
+    return outcome(scene, after, day, households=(before.setai_no,), force={change.atena_no: REMOVED})

@@ -1,0 +1,70 @@
+"""転居: the whole or part of a household moves within the municipality, into a new household or an existing one."""
+
+from __future__ import annotations
+
+import msgspec
+
+from juki.dates import from_date
+from juki.registry import rules
+from juki.registry.change import Findings, Relocate
+from juki.registry.household import place
+from juki.registry.record import Address, Record
+from juki.registry.scene import Drawn, Needs, Scene, outcome
+
+
+def _home(change: Relocate, scene: Scene) -> str:
+    """世帯番号 that the movers leave; empty where nobody is known."""
+    day = change.occurred_on.sort_date()
+    held = [scene.now(atena_no, day) for atena_no in change.atena_nos]
+    return next((h.setai_no for h in held if h is not None), "")
+
+
+def _is_whole(change: Relocate, scene: Scene) -> bool:
+    return set(scene.members(_home(change, scene), change.occurred_on.sort_date())) <= set(change.atena_nos)
+
+
+def needs(change: Relocate, scene: Scene) -> Needs:
+    """A 世帯番号 where part of a household moves into one of its own."""
+    return Needs(setai_nos=0 if change.setai_no or _is_whole(change, scene) else 1)
+
+
+def check(change: Relocate, scene: Scene) -> Findings:
+    """Residents of one household, to another address, into a household that exists."""
+    day = change.occurred_on.sort_date()
+    parts = [rules.check_resident(scene, a, day, f"atena_nos.{i}") for i, a in enumerate(change.atena_nos)]
+    if not change.atena_nos:
+        parts.append(rules.error("registry.nobody", "atena_nos"))
+    if not change.address.text.strip():
+        parts.append(rules.error("registry.required", "address.text"))
+    held = [h for h in (scene.now(a, day) for a in change.atena_nos) if h is not None]
+    if len({h.setai_no for h in held}) > 1:
+        parts.append(rules.error("registry.two_households", "atena_nos"))
+    if change.setai_no and not scene.members(change.setai_no, day):
+        parts.append(rules.error("registry.unknown_household", "setai_no"))
+    if any(h.address is not None and h.address.address == change.address for h in held):
+        parts.append(rules.alert("registry.same_address", "address"))
+    return rules.total(parts)
+
+
+def apply(change: Relocate, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
+    """The movers' versions with 異動前住所, and those of whoever's place shifts in the household left or joined."""
+    day = change.occurred_on.sort_date()
+    home = _home(change, scene)
+    target = change.setai_no or (home if _is_whole(change, scene) else drawn.setai_no)
+    movers = {a: r for a in change.atena_nos if (r := scene.now(a, day)) is not None}
+    moved = {a: _moved(record, change, scene, target) for a, record in movers.items()}
+    others = {a: r for s in (home, target) for a, r in scene.members(s, day).items() if a not in moved}
+    after = place({**others, **moved}, change.positions)
+    return outcome(scene, after, day, households=dict.fromkeys((home, target)))
+
+
+def _moved(record: Record, change: Relocate, scene: Scene, setai_no: str) -> Record:
+    old = record.address or Address()
+    address = msgspec.structs.replace(
+        old,
+        address=change.address,
+        address_since=change.occurred_on,
+        notified_on=from_date(change.notified_on or scene.today),
+        moved_within_from=old.address,
+    )
+    return msgspec.structs.replace(record, setai_no=setai_no, address=address)

@@ -1,0 +1,103 @@
+"""The little world a change acts on: the residents and households it names, read under lock, and what it may draw."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from juki.personal import Personal
+from juki.registry.history import Event, as_of, timeline, weave
+from juki.registry.household import settle
+from juki.registry.record import Record, Status
+
+
+class Scene(Personal, frozen=True, kw_only=True):
+    """Everything known of the residents a change touches, every group open, every version there."""
+
+    today: dt.date
+    records: dict[str, tuple[Record, ...]]  # 宛名番号 -> every version
+    # "persons.0.my_number" -> 宛名番号 of whoever holds that number
+    holders: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    # "persons.0" -> 宛名番号 with the same name, sex and birth
+    namesakes: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict[str, tuple[str, ...]])
+    event: Event | None = None  # the change to cancel
+    # 宛名番号 -> versions that the change to cancel made
+    event_versions: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict[str, tuple[int, ...]])
+
+    def now(self, atena_no: str, day: dt.date | None = None) -> Record | None:
+        """The version in force on a day, by default the last of the time line."""
+        return as_of(timeline(self.records.get(atena_no, ())), day)
+
+    def members(self, setai_no: str, day: dt.date) -> dict[str, Record]:
+        """Residents of a household on a day, by 宛名番号."""
+        found: dict[str, Record] = {}
+        for atena_no in self.records:
+            held = self.now(atena_no, day)
+            if held is not None and held.setai_no == setai_no and held.status is Status.RESIDENT:
+                found[atena_no] = held
+        return found
+
+
+class Drawn(Personal, frozen=True, kw_only=True):
+    """Numbers drawn for one change: as many as `needs` of the change asked for."""
+
+    atena_nos: tuple[str, ...] = ()
+    setai_no: str = ""
+    resident_codes: tuple[str, ...] = ()
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """How many numbers a change draws."""
+
+    atena_nos: int = 0
+    setai_nos: int = 0
+    resident_codes: int = 0
+
+
+def changed(record: Record, **groups: Mapping[str, Any]) -> Record:
+    """A record with items replaced: `changed(r, address={"address": place})`; a missing group is left missing."""
+    return msgspec.structs.replace(
+        record,
+        **{
+            name: msgspec.structs.replace(getattr(record, name), **items)
+            for name, items in groups.items()
+            if getattr(record, name) is not None
+        },
+    )
+
+
+def outcome(
+    scene: Scene,
+    after: Mapping[str, Record],
+    day: dt.date,
+    *,
+    households: Iterable[str],
+    force: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[Record, ...]:
+    """New versions that turn the scene into `after` from `day`, with every household named made whole again.
+
+    `after` holds those who change; the other members of the households are taken from the scene. Who comes out unchanged
+    gets no version.
+    """
+    wanted: dict[str, Record] = dict(after)
+    for setai_no in dict.fromkeys(households):
+        living = {a: r for a, r in scene.members(setai_no, day).items() if a not in after}
+        living |= {a: r for a, r in after.items() if r.setai_no == setai_no and r.status is Status.RESIDENT}
+        wanted |= {member.atena_no: member for member in settle(living.values())}
+    fresh: list[Record] = []
+    for atena_no, record in wanted.items():
+        versions = scene.records.get(atena_no, ())
+        before = scene.now(atena_no, day)
+        if before is not None and msgspec.structs.replace(record, **_marks(before)) == before:
+            continue
+        fresh += weave(versions, before or record, record, day, force=(force or {}).get(atena_no, frozenset()))
+    return tuple(fresh)
+
+
+def _marks(record: Record) -> dict[str, Any]:
+    """What does not belong to the content of a version."""
+    names = ("version_no", "event_no", "valid_from", "known_from", "corrects_version", "cancels_version")
+    return {name: getattr(record, name) for name in names}
