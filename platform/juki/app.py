@@ -1,0 +1,159 @@
+"""Composition root: settings -> fleet -> the registry's web application. May import everything; nothing imports it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final
+
+from litestar import Litestar, Response, Router, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ControllerRouterHandler
+
+from juki import console
+from juki.config import Config, load
+from juki.problem import JukiError
+from juki.tenancy import Fleet
+from juki.web import (
+    Limits,
+    Pace,
+    Turnstile,
+    admit,
+    error_handlers,
+    oauth,
+    provide_caller,
+    provide_fleet,
+    provide_purpose,
+    public,
+    security_headers,
+)
+
+SLICES: Final = ("registry", "certificates", "legacy", "audit", "access", "offboarding")
+"""Rooms that may show routes in `http.py`, mounted under /{code}/api/v1."""
+
+
+def create() -> Litestar:
+    """Factory for the server: settings from the environment; Misconfigured names what is missing."""
+    return build(load(os.environ, require=("registry",)))
+
+
+def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:
+    """The application over a fleet that is already open, or over one that it opens and closes itself."""
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    limits = Limits(
+        request_seconds=config.request_timeout_seconds,
+        requests_at_once=config.requests_max,
+        body_bytes=config.body_max_bytes,
+    )
+    return Litestar(
+        route_handlers=[health, ready, oauth.tokens, oauth.introspect, *console.routes, *_api()],
+        guards=[admit],
+        middleware=[Turnstile(limits)],
+        before_send=[security_headers],
+        exception_handlers=error_handlers(console.page_of),  # pyright: ignore[reportArgumentType]
+        dependencies={
+            "caller": Provide(provide_caller),
+            "fleet": Provide(provide_fleet),
+            "purpose": Provide(provide_purpose),
+        },
+        lifespan=[_lifespan(config, fleet)],
+        state=State({"limits": limits, "pace": Pace(limits.logins, limits.logins_seconds)}),
+        openapi_config=_openapi(),
+        request_max_body_size=limits.body_bytes,
+        logging_config=None,
+        debug=False,
+    )
+
+
+@get("/healthz", opt=public("the process answers"), sync_to_thread=False, tags=["operations"], security=[])
+def health() -> dict[str, str]:
+    """The process answers; nothing is asked of what it stands on."""
+    return {"status": "ok"}
+
+
+@get("/readyz", opt=public("may traffic come"), tags=["operations"], security=[])
+async def ready(fleet: Fleet) -> Response[dict[str, str]]:
+    """Whether the database and the KMS answer; 503 names which does not, never why."""
+    parts = {"database": await _answers(fleet.tenants), "kms": await _answers(lambda: _kms(fleet))}
+    well = all(state == "ok" for state in parts.values())
+    return Response({"status": "ok" if well else "unavailable", **parts}, status_code=200 if well else 503)
+
+
+async def _answers(ask: Callable[[], Any]) -> str:
+    try:
+        await ask()
+    except JukiError:
+        return "unavailable"
+    return "ok"
+
+
+async def _kms(fleet: Fleet) -> None:
+    """The keys of one open municipality are at hand or can be had."""
+    for tenant in await fleet.tenants():
+        if tenant.state == "active":
+            await fleet.keyring.get(tenant.code)
+            return
+
+
+def _api() -> Sequence[ControllerRouterHandler]:
+    """The JSON routes of every room that has some."""
+    found: list[ControllerRouterHandler] = []
+    for name in SLICES:
+        if importlib.util.find_spec(f"juki.{name}.http") is not None:
+            found.extend(importlib.import_module(f"juki.{name}.http").routes)
+    return (
+        [Router("/{code:str}/api/v1", route_handlers=found, security=[{"session": []}, {"bearer": []}])]
+        if found
+        else []
+    )
+
+
+def _lifespan(config: Config, fleet: Fleet | None) -> Callable[[Litestar], Any]:
+    @asynccontextmanager
+    async def span(app: Litestar) -> AsyncGenerator[None, None]:
+        own = fleet is None
+        app.state.fleet = await Fleet.open(config) if fleet is None else fleet
+        try:
+            yield
+        finally:
+            if own:
+                await app.state.fleet.close()
+
+    return span
+
+
+class _OnlyJson(Router):
+    """The description as one JSON file: no viewer pages, no English not-found page."""
+
+    def register(self, value: ControllerRouterHandler) -> Any:
+        """Take the JSON route, leave the others."""
+        if "/openapi.json" in getattr(value, "paths", ()):
+            return super().register(value)
+        return []
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Juki registry API",
+        version=version("juki"),
+        description="Resident registry of one municipality per path. Errors are RFC 9457 problem details.",
+        create_examples=False,
+        use_handler_docstrings=True,
+        components=Components(
+            security_schemes={
+                "session": SecurityScheme(type="apiKey", name="__Host-juki", security_scheme_in="cookie"),
+                "bearer": SecurityScheme(type="http", scheme="bearer", description="client_secret_jwt, HS256"),
+            }
+        ),
+        openapi_router=_OnlyJson(
+            "/", route_handlers=[], include_in_schema=False, opt=public("description of the API, without data")
+        ),
+    )

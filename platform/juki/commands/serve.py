@@ -1,0 +1,77 @@
+"""`juki serve` and `juki dev`: the registry's web application, alone or with everything it stands on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from granian import Granian
+from granian.constants import Interfaces
+
+from juki.config import Config, load
+from juki.problem import Misconfigured, Unavailable
+from juki.tenancy import connect
+
+TENANT_FILES: Final = Path("tenants")
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands `serve` and `dev`."""
+    serve = commands.add_parser("serve", help="serve the staff console and the API")
+    dev = commands.add_parser("dev", help="start the embedded database, bring every tenant up to date, and serve")
+    for command, run in ((serve, _serve), (dev, _dev)):
+        command.add_argument("--host", help="address to listen on (JUKI_HOST, 127.0.0.1)")
+        command.add_argument("--port", type=int, help="port to listen on (JUKI_PORT, 8000)")
+        command.set_defaults(run=run)
+    dev.add_argument("--tenants", type=Path, default=TENANT_FILES, help="folder of tenant files (tenants/)")
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = load(os.environ, require=("registry",))
+    _check_database(config)
+    _run(options.host or config.host, options.port or config.port, config)
+    return 0
+
+
+def _dev(options: argparse.Namespace) -> int:
+    """Everything on this machine: the same logins and the same walls as anywhere else, cookies over plain loopback."""
+    from juki.__main__ import main
+
+    os.environ.setdefault("JUKI_COOKIE_SECURE", "false")
+    os.environ.setdefault("JUKI_ENVIRONMENT", "test")
+    steps = [["db", "start"]]
+    steps += [["tenant", "add", str(file)] for file in sorted(options.tenants.glob("*.toml"))]
+    for step in [*steps, ["migrate"]]:
+        if code := main(step):
+            return code
+    return _serve(options)
+
+
+def _check_database(config: Config) -> None:
+    """One plain connection before the workers start, so that a wrong DSN is one clear line and not a loop of restarts."""
+    with connect(config, "registry") as connection:
+        found = connection.execute("SELECT to_regclass('control.tenant') IS NOT NULL").fetchone()
+    if not found or not found[0]:
+        raise Unavailable("db.not_prepared", "the directory of tenants is missing", remedy="run `juki db start` first")
+
+
+def _run(host: str, port: int, config: Config) -> None:
+    if not 0 < port < 65536:
+        raise Misconfigured("config.wrong", f"JUKI_PORT {port} is not a port", remedy="choose 1 to 65535")
+    print(f"http://{host}:{port}", file=sys.stderr)
+    Granian(
+        "juki.app:create",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        workers=1,
+        backlog=256,
+        backpressure=config.requests_max * 2,
+        log_access=False,
+        websockets=False,
+        respawn_failed_workers=True,
+    ).serve()

@@ -1,0 +1,151 @@
+"""Forms as values: what a page asks, what came back, and what is wrong beside which field."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from juki import dates
+from juki.dates import RegistryDate
+from juki.problem import Invalid
+from juki.web import text_of
+
+Kind: TypeAlias = Literal[
+    "text", "password", "number", "date", "select", "radio", "checks", "check", "textarea", "hidden"
+]
+Option: TypeAlias = tuple[str, str]
+NEEDED: Final = "入力されていません。入力してください。"
+NOT_OFFERED: Final = "選べない値です。選び直してください。"
+TOO_LONG: Final = "文字数が多すぎます。{max}文字以内にしてください。"
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One question of a form, in the words of the paper."""
+
+    name: str
+    label: str
+    kind: Kind = "text"
+    required: bool = False
+    hint: str = ""
+    options: Sequence[Option] = ()
+    width: Literal["xs", "s", "m", "l", "xl"] = "m"
+    max: int = 100
+    autocomplete: str = "off"
+    autofocus: bool = False
+    group: str = ""  # heading under which it stands, where a page has several
+    unknown_allowed: bool = False  # 年月日不詳 and the like, where the register allows it
+
+
+class Form:
+    """Fields with the values given, and what is to be said beside each."""
+
+    def __init__(self, fields: Sequence[Field], given: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.fields = fields
+        self.errors: dict[str, str] = {}
+        self.alerts: dict[str, str] = {}
+        self._given: dict[str, list[str]] = {k: list(v) for k, v in (given or {}).items()}
+        self._labels = {f.name: f.label for f in fields}
+
+    def value(self, name: str) -> str | list[str]:
+        """What was given, for showing again; a list for check boxes."""
+        values = self._given.get(name, [])
+        if any(f.name == name and f.kind == "checks" for f in self.fields):
+            return values
+        return values[0] if values else ""
+
+    def text(self, name: str) -> str:
+        """The one value of a field without the blanks around it."""
+        values = self._given.get(name, [])
+        return values[0].strip() if values else ""
+
+    def texts(self, name: str) -> list[str]:
+        """Every value of a field."""
+        return list(self._given.get(name, []))
+
+    def put(self, name: str, value: str) -> None:
+        """Show a value before the clerk gave any."""
+        self._given.setdefault(name, [value])
+
+    def field(self, name: str) -> Field:
+        """One question by name."""
+        return next(f for f in self.fields if f.name == name)
+
+    def groups(self, names: Sequence[str] | None = None) -> list[tuple[str, list[Field]]]:
+        """The questions under their headings, in order."""
+        found: list[tuple[str, list[Field]]] = []
+        for field in self.fields:
+            if names is not None and field.name not in names:
+                continue
+            if not found or found[-1][0] != field.group:
+                found.append((field.group, []))
+            found[-1][1].append(field)
+        return found
+
+    def error(self, name: str) -> str:
+        """What is wrong with a field, or nothing."""
+        return self.errors.get(name, "")
+
+    def alert(self, name: str) -> str:
+        """What to look at twice, or nothing."""
+        return self.alerts.get(name, "")
+
+    def label(self, name: str) -> str:
+        """The paper's word for a field."""
+        return self._labels.get(name, name)
+
+    def wrong(self, name: str, text: str) -> None:
+        """The first thing said about a field stands."""
+        self.errors.setdefault(name, text)
+
+    def check(self, names: Sequence[str] | None = None) -> bool:
+        """The rules every form shares: required, offered, length, a readable date. True where nothing is wrong."""
+        for field in self.fields:
+            if names is None or field.name in names:
+                self._check(field)
+        return not self.errors
+
+    def _check(self, field: Field) -> None:
+        values = [v for v in self._given.get(field.name, []) if v.strip()]
+        if not values:
+            if field.required:
+                self.wrong(field.name, NEEDED)
+            return
+        if field.options and field.kind != "hidden" and not {v for v in values} <= {code for code, _ in field.options}:
+            self.wrong(field.name, NOT_OFFERED)
+        if any(len(v) > field.max for v in values) and not field.options:
+            self.wrong(field.name, TOO_LONG.format(max=field.max))
+        if field.kind == "date":
+            self.date(field.name)
+
+    def date(self, name: str) -> RegistryDate | None:
+        """The date as typed, in any form a clerk uses; None where blank or unreadable (then the error is noted)."""
+        given = self.text(name)
+        if not given:
+            return None
+        unknown = next((f.unknown_allowed for f in self.fields if f.name == name), False)
+        try:
+            return dates.parse(given, unknown_allowed=unknown)
+        except Invalid as e:
+            self.wrong(name, text_of(e.code, 422))
+            return None
+
+    def take(self, error: Invalid, where: Mapping[str, str] | None = None) -> None:
+        """Put a rule's refusal beside the fields it names; what names none of ours goes to the top of the page."""
+        names = where or {}
+        for path, code in (error.fields or {"": error.code}).items():
+            name = names.get(path, path.rpartition(".")[2])
+            known = name if name in self._labels else ""
+            self.wrong(known or "form", text_of(code, 422))
+
+    def carried(self, but: Sequence[str] = ()) -> list[tuple[str, str]]:
+        """Every given value as hidden fields for the next page, so nothing is typed twice."""
+        skip = {"form_token", "go", *but}
+        return [(name, v) for name, values in self._given.items() if name not in skip for v in values]
+
+
+def new_number() -> str:
+    """様式の通し番号: the same page sent twice carries the same number, so it is recorded once."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,143 @@
+"""One page: the top bar that is always in sight, and the template under it. Undefined names stop the page."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from litestar import Response
+
+from juki.access import Caller
+from juki.console import menu, words
+from juki.dates import JST
+from juki.tenancy import Fleet, Tenant
+from juki.web import AnyRequest, form_token, purpose_of
+
+STATIC: Final = Path(__file__).parent / "static"
+DONE: Final = {
+    "entered": "仮登録しました。受付番号は {no} です。照合待ちに入りました。別の職員が届出書と照合すると本登録されます。",
+    "confirmed": "本登録しました。異動番号は {no} です。",
+    "handed_back": "入力者に差し戻しました。受付番号は {no} です。",
+    "withdrawn": "仮登録を取り下げました。受付番号は {no} です。",
+    "issued": "証明書を交付しました。",
+    "protected": "支援措置を登録しました。支援措置番号は {no} です。",
+    "suppressed": "抑止を設定しました。",
+    "released": "抑止を解除しました。",
+    "reviewed": "作業一覧の行を処理済みにしました。番号は {no} です。",
+    "password": "パスワードを変更しました。次のログインから新しいパスワードを使ってください。",
+    "totp": "ワンタイムコードの登録を更新しました。",
+    "disposed": "書損として記録しました。",
+}
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What every template may ask of the frame around it."""
+
+    title: str
+    town: str = ""
+    base: str = ""
+    live: bool = True
+    clerk: str = ""
+    duty: str = ""
+    terminal: str = ""
+    purpose: str = ""
+    today: str = ""
+    clock: str = ""
+    menu: Sequence[menu.Entry] = ()
+    here: str = ""
+    token: str = ""
+    assets: str = ""
+    done: str = ""
+
+
+@cache
+def environment() -> Environment:
+    """Templates that escape everything and stop on a name they were not given."""
+    env = Environment(
+        loader=PackageLoader("juki.console", "templates"),
+        undefined=StrictUndefined,
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals["words"] = words
+    env.filters.update(day=words.day, instant=words.instant, calendar=words.calendar)
+    return env
+
+
+@cache
+def asset_version() -> str:
+    """Digest of the style sheet and script, so that a browser may keep them until they change."""
+    digest = hashlib.sha256()
+    for file in sorted(STATIC.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str = "") -> Page:
+    """The top bar for this request; without a caller it shows the municipality and the clock only."""
+    fleet: Fleet = request.app.state.fleet
+    now = fleet.clock()
+    caller: Caller | None = request.scope.get("user")
+    known = Page(
+        title=title,
+        town=f"{tenant.prefecture}{tenant.name}" if tenant else "住民記録システム",
+        base=f"/{tenant.code}" if tenant else "",
+        live=fleet.config.environment == "live",
+        today=words.today(now),
+        clock=f"{now.astimezone(JST):%H:%M}",
+        assets=asset_version(),
+        done=_done(request),
+        here=here,
+    )
+    if caller is None or caller.actor_kind != "operator":
+        return known
+    purpose = purpose_of(request)
+    return msgspec.structs.replace(
+        known,
+        clerk=caller.display_name or caller.actor_id,
+        duty=caller.duty,
+        terminal=caller.terminal_id,
+        purpose=words.PURPOSE_NAMES.get(purpose, ""),
+        menu=menu.entries(caller),
+        token=form_token(request),
+    )
+
+
+def render(
+    request: AnyRequest,
+    template: str,
+    title: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    tenant: Tenant | None,
+    here: str = "",
+    status: int = 200,
+) -> Response[bytes]:
+    """A whole page as bytes."""
+    page = frame(request, tenant, title, here=here)
+    text = environment().get_template(template).render(page=page, **(context or {}))
+    return Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8")
+
+
+def go(path: str, *, done: str = "", no: str | int = "") -> Response[bytes]:
+    """303 to the next page, so that reloading it sends nothing twice. `done` and `no` say what happened."""
+    query = f"?done={done}&no={no}" if done else ""
+    return Response(b"", status_code=303, headers={"Location": path + query})
+
+
+def _done(request: AnyRequest) -> str:
+    text = DONE.get(request.query_params.get("done", ""), "")
+    number = request.query_params.get("no", "")
+    return text.format(no=number if number.isdecimal() else "") if text else ""
+
+
+def moment(tenant_now: dt.datetime) -> dt.date:
+    """Today's business day in Japan."""
+    return tenant_now.astimezone(JST).date()

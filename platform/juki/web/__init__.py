@@ -1,0 +1,36 @@
+"""What stands between the network and the rooms: one table of problems, the caller, limits and headers.
+
+Route handlers declare `opt={"right": ..., "purpose": ..., "action": ...}`; `admit` reads them before the body is read.
+"""
+
+from juki.web.admission import (
+    PUBLIC,
+    admit,
+    form_token,
+    provide_caller,
+    provide_fleet,
+    provide_purpose,
+    public,
+    route,
+)
+from juki.web.headers import security_headers
+from juki.web.limits import Limits
+from juki.web.problems import Problem, error_handlers, problem_of
+from juki.web.texts import text_of
+
+__all__ = [
+    "PUBLIC",
+    "Limits",
+    "Problem",
+    "admit",
+    "error_handlers",
+    "form_token",
+    "problem_of",
+    "provide_caller",
+    "provide_fleet",
+    "provide_purpose",
+    "public",
+    "route",
+    "security_headers",
+    "text_of",
+]

@@ -1,0 +1,40 @@
+"""The Japanese sentence for each problem code, gathered from the `messages.toml` of every room."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, cast
+
+import juki
+
+_ROOT: Final = Path(next(iter(juki.__path__)))
+
+
+@cache
+def texts() -> Mapping[str, str]:
+    """Code -> 何が起きたか。次に何をするか. Two rooms that claim one code stop the start."""
+    found: dict[str, str] = {}
+    for file in sorted(_ROOT.glob("**/messages.toml")):
+        for code, text in _flat("", tomllib.loads(file.read_text(encoding="utf-8"))):
+            if code in found and found[code] != text:
+                raise ValueError(f"{file.parent.name}/messages.toml claims {code} a second time")
+            found[code] = text
+    return found
+
+
+def text_of(code: str, status: int = 500) -> str:
+    """The sentence for a code; a code without one gets the sentence of its status."""
+    known = texts()
+    return known.get(code) or known.get(f"status.{status}") or known["status.500"]
+
+
+def _flat(head: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in table.items():
+        name = f"{head}.{key}" if head else key
+        if isinstance(value, Mapping):
+            yield from _flat(name, cast("Mapping[str, Any]", value))
+        else:
+            yield name, str(value)
