@@ -48,37 +48,35 @@ CREATE TABLE __tenant__.import_end (
 );
 
 CREATE TABLE __tenant__.import_original (
+    original_no bigint PRIMARY KEY,
     run_no bigint NOT NULL,
     file text NOT NULL,
     line integer NOT NULL,
     atena_no text NOT NULL,
     version_no integer NOT NULL,
-    raw_sealed bytea NOT NULL,
-    PRIMARY KEY (run_no, file, line)
+    raw_sealed bytea NOT NULL
 );
 CREATE INDEX import_original_resident ON __tenant__.import_original (atena_no);
 
 CREATE TABLE __tenant__.import_reject (
+    entry_no bigint PRIMARY KEY,
     run_no bigint NOT NULL,
-    entry_no bigint NOT NULL,
     outcome text NOT NULL CHECK (outcome IN ('rejected', 'held', 'alert')),
     file text NOT NULL,
     line integer NOT NULL,
     item text NOT NULL,
     value_class text NOT NULL,
     reason text NOT NULL,
-    raw_sealed bytea NOT NULL,
-    PRIMARY KEY (run_no, entry_no)
+    raw_sealed bytea NOT NULL
 );
+CREATE INDEX import_reject_run ON __tenant__.import_reject (run_no, outcome, entry_no);
 
 CREATE TABLE __tenant__.import_decision (
-    run_no bigint NOT NULL,
-    entry_no bigint NOT NULL,
+    entry_no bigint PRIMARY KEY,
     decision text NOT NULL CHECK (decision IN ('resolved', 'dismissed')),
     decided_by text NOT NULL,
     decided_at timestamptz NOT NULL,
-    reason_sealed bytea NOT NULL,
-    PRIMARY KEY (run_no, entry_no)
+    reason_sealed bytea NOT NULL
 );
 """
 
@@ -124,6 +122,7 @@ _PLAIN: dict[str, dict[str, str]] = {
         "op_no": "number in the operation log",
     },
     "import_original": {
+        "original_no": "running number: run, file and line",
         "run_no": "running number",
         "file": "name of a file of the extract",
         "line": "line in that file",
@@ -131,8 +130,8 @@ _PLAIN: dict[str, dict[str, str]] = {
         "version_no": "history number",
     },
     "import_reject": {
+        "entry_no": "running number: run, chunk and place in it",
         "run_no": "running number",
-        "entry_no": "running number",
         "outcome": "one of three words",
         "file": "name of a file of the extract",
         "line": "line in that file",
@@ -141,7 +140,6 @@ _PLAIN: dict[str, dict[str, str]] = {
         "reason": "code of a rule",
     },
     "import_decision": {
-        "run_no": "running number",
         "entry_no": "running number",
         "decision": "one of two words",
         "decided_by": "staff account",
