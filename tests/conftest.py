@@ -18,14 +18,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import psycopg
 import pytest
 import pytest_asyncio
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from juki.access.model import Caller
 from juki.config import LOGINS, Config, Login
+from juki.numbers import municipality_check_digit
 from juki.tenancy import Fleet, add, connect, prepare_control, read_file
+from juki.tenancy.directory import Keys
 from juki.tenancy.local import LocalServer
 from juki.tenancy.logins import ensure_database, login_dsn, prepare
 from juki.vault import open_kms
@@ -149,7 +153,17 @@ def _clone(server: str, template: tuple[str, Path], home: Path) -> Iterator[Conf
         try:
             yield _config(server, database, home)
         finally:
+            extra = _newcomers_roles(server, database)
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database)))
+            for role in extra:
+                admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def _newcomers_roles(server: str, database: str) -> list[str]:
+    """Roles that only this database knows; they go with it."""
+    with psycopg.connect(make_conninfo(server, dbname=database)) as admin:
+        codes = admin.execute("SELECT code FROM control.tenant WHERE code >= '9'").fetchall()
+    return [f"t{code}_{suffix}" for (code,) in codes for suffix in ("registry", "rekey")]
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +212,23 @@ def caller() -> Callable[..., Caller]:
         return Caller(tenant=tenant, actor_id=actor, actor_kind=kind, terminal_id=terminal, rights=held, **more)
 
     return make
+
+
+@pytest.fixture
+def newcomer() -> Callable[[Config], str]:
+    """Provisions one more municipality under a fresh code and returns the code; for tests that erase or suspend one.
+
+    Roles belong to the whole server, so the two standing municipalities can never be erased from it in a test; a
+    newcomer's roles are in no other database.
+    """
+
+    def move_in(settings: Config) -> str:
+        body = f"{secrets.randbelow(8999) + 91000:05d}"
+        code = f"{body}{municipality_check_digit(body)}"
+        file = read_file(ROOT / "tenants" / TENANT_FILES[1])
+        file = msgspec.structs.replace(file, code=code, name=f"試験{code}町", keys=Keys(alias=f"juki/{code}"))
+        with connect(settings, "deploy") as deploy:
+            add(deploy, open_kms(settings.kms_spec), file, actor="test")
+        return code
+
+    return move_in

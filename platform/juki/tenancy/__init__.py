@@ -6,30 +6,50 @@ from juki.tenancy.checking import Finding, check
 from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, read_file
 from juki.tenancy.fleet import Fleet, bulk, connect, enter_write, role_of, system_clock
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
+from juki.tenancy.resealing import SealedColumn
 from juki.tenancy.revisions import Revision, load_tree
+from juki.tenancy.rollout import HOUSED, Rollout, Step, plan, roll_out, shape_gate
+from juki.tenancy.rotation import IndexedTables, Progress, Refill, Turned, rotate_index, rotate_kms, rotate_root
 from juki.tenancy.session import TenantSession
+from juki.tenancy.shape import drifted, expected
 
 __all__ = [
+    "HOUSED",
     "OPEN_STATES",
     "Finding",
     "Fleet",
+    "IndexedTables",
+    "Progress",
     "Provisioned",
+    "Refill",
     "Revision",
+    "SealedColumn",
+    "Rollout",
     "Settings",
+    "Step",
     "Tenant",
     "TenantFile",
     "TenantSession",
+    "Turned",
     "add",
     "bulk",
     "change_state",
     "check",
     "connect",
+    "drifted",
     "enter_write",
+    "expected",
     "find",
     "list_tenants",
     "load_tree",
+    "plan",
     "prepare_control",
     "read_file",
     "role_of",
+    "rotate_index",
+    "rotate_kms",
+    "rotate_root",
+    "roll_out",
+    "shape_gate",
     "system_clock",
 ]

@@ -20,7 +20,7 @@ Tree: TypeAlias = Literal["control", "tenant"]
 Kind: TypeAlias = Literal["expand", "backfill", "contract"]
 
 TOKEN: Final = "__tenant__"
-_ROOT: Final = Path(__file__).resolve().parents[3] / "migrations"
+MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_tree(tree: Tree, root: Path | None = None) -> tuple[Revision, ...]:
     """Every revision of a tree in order; Misconfigured where the chain is broken or a revision breaks a rule."""
-    folder = (root or _ROOT) / tree / "versions"
+    folder = (root or MIGRATIONS) / tree / "versions"
     modules = [_module(path) for path in sorted(folder.glob("[0-9]*.py"))]
     if not modules:
         raise Misconfigured("migrate.no_revisions", f"no revisions in {folder}")

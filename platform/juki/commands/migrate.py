@@ -1,0 +1,94 @@
+"""`juki migrate`: bring every municipality's schema to the newest revision, or show how far each is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import Any
+
+import msgspec
+
+from juki.config import Config, load
+from juki.tenancy import (
+    HOUSED,
+    Rollout,
+    Step,
+    connect,
+    drifted,
+    expected,
+    list_tenants,
+    load_tree,
+    plan,
+    prepare_control,
+    roll_out,
+    shape_gate,
+)
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command `migrate`."""
+    text = "apply missing revisions in waves, one transaction per municipality; halt at the first failure"
+    command = commands.add_parser("migrate", help="bring every schema to the newest revision", description=text)
+    command.add_argument("--tenant", action="append", default=[], metavar="CODE", help="only this one (repeatable)")
+    command.add_argument("--workers", type=_count, default=4, metavar="N", help="municipalities at the same time (4)")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--plan", action="store_true", help="only show what would be done")
+    how.add_argument("--check", action="store_true", help="only prove that every schema has the expected shape")
+    command.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = load(os.environ, require=("deploy",))
+    if options.check:
+        return _check(config, options)
+    revisions = load_tree("tenant")
+    if options.plan:
+        with connect(config, "deploy") as deploy:
+            steps = plan(deploy, revisions, options.tenant)
+        _print(options, msgspec.to_builtins(steps), _plan_text(steps))
+        return 0
+    with connect(config, "deploy") as deploy:
+        prepare_control(deploy)
+    result = roll_out(config, revisions, codes=options.tenant, workers=options.workers, gate=shape_gate())
+    _print(options, msgspec.to_builtins(result), _result_text(result))
+    return 1 if result.failed else 0
+
+
+def _check(config: Config, options: argparse.Namespace) -> int:
+    with connect(config, "deploy") as deploy:
+        schemas = [
+            tenant.schema
+            for tenant in list_tenants(deploy)
+            if tenant.state in HOUSED and (not options.tenant or tenant.code in options.tenant)
+        ]
+        found = {**drifted(deploy, ["control"], expected("control")), **drifted(deploy, schemas, expected("tenant"))}
+    lines = [f"{schema} differs:\n  " + "\n  ".join(difference) for schema, difference in found.items()]
+    good = f"{len(schemas) + 1} schemas have the expected shape"
+    _print(options, {"schemas": len(schemas) + 1, "drifted": dict(found)}, "\n".join(lines) or good)
+    return 1 if found else 0
+
+
+def _plan_text(steps: tuple[Step, ...]) -> str:
+    rows = [f"wave {step.wave}  {step.code}  {', '.join(step.revisions)}" for step in steps]
+    return "\n".join(rows) or "every schema has the newest revision"
+
+
+def _result_text(result: Rollout) -> str:
+    rows = [f"applied  {a.code}  {', '.join(a.revisions)}  {a.milliseconds} ms" for a in result.applied]
+    rows += [f"FAILED   {a.code}  {', '.join(a.revisions)}  reason {a.sqlstate}" for a in result.failed]
+    if result.failed:
+        rows.append(f"halted; {result.remaining} municipalities remain as they were; correct the cause and run again")
+    return "\n".join(rows) or "every schema has the newest revision"
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 32:
+        raise argparse.ArgumentTypeError("between 1 and 32")
+    return number
+
+
+def _print(options: argparse.Namespace, value: Any, text: str) -> None:
+    print(json.dumps(value, ensure_ascii=False) if options.json else text)
