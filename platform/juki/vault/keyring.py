@@ -21,11 +21,11 @@ from typing import Final
 import msgspec
 
 from juki.problem import JukiError, Unavailable
-from juki.vault.faults import KmsGone
+from juki.vault.faults import Purged
 from juki.vault.indexer import Indexer
 from juki.vault.kms import Kms
 from juki.vault.ring import Spending, TenantRing
-from juki.vault.roots import TenantKeys, WrappedRoot, slot_of, unwrap
+from juki.vault.roots import TenantKeys, unwrap, wipe
 
 log = logging.getLogger("juki.vault")
 
@@ -37,10 +37,20 @@ Loader = Callable[[str], TenantKeys]
 Monotonic = Callable[[], float]
 
 
+Material = dict[bytes, bytearray]
+"""Unwrapped roots by their commitment."""
+
+
 class _Held(msgspec.Struct):
     ring: TenantRing
     loaded_at: float
+    material: Material
     retry_at: float = 0.0
+
+    def forget(self) -> None:
+        for root in self.material.values():
+            wipe(root)
+        self.material.clear()
 
 
 class KeyRing:
@@ -92,9 +102,11 @@ class KeyRing:
         """Wipe a tenant's keys here and now; returning is the acknowledgement. A load under way is thrown away."""
         with self._guard:
             self._epochs[tenant] = self._epochs.get(tenant, 0) + 1
-            self._held.pop(tenant, None)
+            held = self._held.pop(tenant, None)
             self._loading.pop(tenant, None)
             alive = list(self._alive.pop(tenant, ()))
+        if held is not None:
+            held.forget()
         for ring in alive:  # the one held, and older ones that an operation may still have in hand
             ring.wipe()
 
@@ -160,31 +172,38 @@ class KeyRing:
 
     def _renew(self, tenant: str, epoch: int) -> TenantRing:
         started, generation = self._clock(), self._generations.get(tenant, 0)
+        before = self._held.get(tenant)
         try:
-            ring = self._build(self._load(tenant))
+            keys = self._load(tenant)
+            material = self._unwrap(keys, before.material if before else {})
         except Unavailable as fault:
             log.warning("keys of %s not renewed: %s", tenant, fault.code)
+            if before is not None and started - before.loaded_at >= 2 * self._ttl_s:
+                self._drop(tenant, epoch)
             raise
         except JukiError as fault:  # the municipality's key says no, or the tenant is gone: the old ring must not serve
             log.warning("keys of %s refused: %s", tenant, fault.code)
             self._drop(tenant, epoch)
             raise
+        held = _Held(self._build(keys, material), started, material)
         with self._guard:
-            if self._epochs.get(tenant, 0) != epoch:
-                ring.wipe()
-                raise KmsGone("vault.purged", "purged while loading")
-            if self._generations.get(tenant, 0) == generation:
+            current = self._epochs.get(tenant, 0) == epoch
+            if current and self._generations.get(tenant, 0) == generation:
                 self._make_room(tenant)
-                self._held[tenant] = _Held(ring, started)
-                self._alive.setdefault(tenant, weakref.WeakSet()).add(ring)
-                return ring
-        ring.wipe()  # a rotation moved on while this was being read: read again
-        return self._renew(tenant, epoch)
+                self._held[tenant] = held
+                self._alive.setdefault(tenant, weakref.WeakSet()).add(held.ring)
+                return held.ring
+        held.forget()
+        held.ring.wipe()
+        if not current:
+            raise Purged(detail="purged while loading")
+        return self._renew(tenant, epoch)  # a rotation moved on while this was being read: read again
 
     def _drop(self, tenant: str, epoch: int) -> None:
         with self._guard:
             held = self._held.pop(tenant, None) if self._epochs.get(tenant, 0) == epoch else None
         if held is not None:
+            held.forget()
             held.ring.wipe()
 
     def _make_room(self, tenant: str) -> None:
@@ -192,28 +211,27 @@ class KeyRing:
             oldest = min(random.sample(list(self._held), 32), key=lambda t: self._held[t].loaded_at)
             self._held.pop(oldest)  # dropped, not wiped: a request may be using it
 
-    def _build(self, keys: TenantKeys) -> TenantRing:
-        seal_roots = {root.version: unwrap(self._kms, root) for root in keys.roots if root.purpose == "seal"}
-        indexers: dict[str, Indexer] = {}
-        for slot, wrapped in _index_roots(keys).items():
-            indexers[slot] = Indexer(slot, unwrap(self._kms, wrapped), wrapped.version)
+    def _unwrap(self, keys: TenantKeys, known: Material) -> Material:
+        """Every live root. A renewal asks the KMS for the two newest only: that they still unwrap is what it is to prove."""
+        proof = {keys.seal_root().commitment, keys.index_roots()[keys.index_active].commitment}
+        material: Material = {}
+        for wrapped in keys.live_roots():
+            root = bytearray(known.get(wrapped.commitment, b""))
+            if wrapped.commitment in proof or not any(root):
+                root = unwrap(self._kms, wrapped)
+            material[wrapped.commitment] = root
+        return material
+
+    def _build(self, keys: TenantKeys, material: Material) -> TenantRing:
+        sign = keys.newest("sign")
         return TenantRing(
             keys.tenant,
-            seal_roots,
+            {root.version: bytearray(material[root.commitment]) for root in keys.roots if root.purpose == "seal"},
             keys.seal_version,
-            indexers,
+            {slot: Indexer(slot, material[root.commitment], root.version) for slot, root in keys.index_roots().items()},
             keys.index_active,
+            sign_root=bytearray(material[sign.commitment]) if sign else None,
             service=self._service,
             spending=self._spending,
             on_rotation_due=self._on_rotation_due,
         )
-
-
-def _index_roots(keys: TenantKeys) -> dict[str, WrappedRoot]:
-    """Newest index root of each slot in use."""
-    slots = {keys.index_active, keys.index_pending or keys.index_active}
-    newest: dict[str, WrappedRoot] = {}
-    for root in sorted(keys.roots, key=lambda r: r.version):
-        if root.purpose == "index" and slot_of(root.version) in slots:
-            newest[slot_of(root.version)] = root
-    return newest

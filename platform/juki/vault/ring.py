@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from juki.vault.faults import BudgetSpent, DoesNotOpen, Purged, VersionRetired
 from juki.vault.indexer import Indexer
 from juki.vault.roots import derive, join, wipe
+from juki.vault.signing import CheckpointSigner, DocumentSigner
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ class TenantRing:
         indexers: Mapping[str, Indexer],
         index_active: str,
         *,
+        sign_root: bytearray | None = None,
         service: str = "registry",
         spending: Spending | None = None,
         on_rotation_due: Callable[[str, int], None] | None = None,
@@ -106,6 +108,8 @@ class TenantRing:
         self._roots = dict(seal_roots)
         self._indexers = dict(indexers)
         self._index_active = index_active
+        self._sign_root = sign_root
+        self._signers: dict[str, DocumentSigner] = {}
         self._spending = spending or Spending()
         self._on_rotation_due = on_rotation_due
         self._sealing: dict[tuple[str, str], _Seat] = {}
@@ -175,6 +179,18 @@ class TenantRing:
             return sealed
         return self.seal(table, group, key, row_version, self.open(table, group, key, row_version, sealed, bytes))
 
+    def checkpoint_signer(self) -> CheckpointSigner:
+        """Signs heads of the log (Ed25519). Raises VersionRetired where the tenant has no root of purpose "sign"."""
+        return CheckpointSigner(self._root_to_sign())
+
+    def document_signer(self, municipality: str) -> DocumentSigner:
+        """Signs PDFs and evidence in the name of the municipality; one object per ring."""
+        signer = self._signers.get(municipality)
+        if signer is None:
+            signer = DocumentSigner(self._root_to_sign(), self.tenant, municipality)
+            self._signers[municipality] = signer
+        return signer
+
     def wipe(self) -> None:
         """Forget every key: roots are overwritten, cipher objects dropped (OpenSSL clears them), all calls refuse."""
         self._wiped = True
@@ -186,6 +202,16 @@ class TenantRing:
         for indexer in self._indexers.values():
             indexer.wipe()
         self._indexers.clear()
+        self._signers.clear()
+        if self._sign_root is not None:
+            wipe(self._sign_root)
+
+    def _root_to_sign(self) -> bytearray:
+        if self._wiped:
+            raise Purged(detail=self.tenant)
+        if self._sign_root is None:
+            raise VersionRetired("vault.no_sign_root", "the tenant has no root of purpose sign")
+        return self._sign_root
 
     def _take_seat(self, table: str, group: str) -> _Seat:
         seat = self._seat(table, group, self.seal_version)

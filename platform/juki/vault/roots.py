@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from juki.vault.faults import WrongRoot
+from juki.vault.faults import VersionRetired, WrongRoot
 from juki.vault.kms import Kms
 
 ROOT_BYTES: Final = 32
@@ -36,8 +36,8 @@ class WrappedRoot(msgspec.Struct, frozen=True, kw_only=True):
 class TenantKeys(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a ring is built from: what the key ring's loader returns for one tenant.
 
-    `roots` holds every live root of purpose "seal" and "index" (others are ignored). An index root of odd version lives
-    in slot "a", of even version in slot "b"; rotation therefore only adds the next version.
+    `roots` holds every live root of purpose "seal", "index" and "sign" (others are ignored). An index root of odd version
+    lives in slot "a", of even version in slot "b"; rotation therefore only adds the next version.
     """
 
     tenant: str
@@ -45,6 +45,35 @@ class TenantKeys(msgspec.Struct, frozen=True, kw_only=True):
     seal_version: int  # newest: seals; older ones only open
     index_active: str = "a"  # slot that answers searches
     index_pending: str | None = None  # slot being filled by a rotation
+
+    def newest(self, purpose: str) -> WrappedRoot | None:
+        """Newest root of a purpose."""
+        return max((root for root in self.roots if root.purpose == purpose), key=lambda r: r.version, default=None)
+
+    def seal_root(self) -> WrappedRoot:
+        """The root that seals. Raises VersionRetired where it is not among the live ones."""
+        for root in self.roots:
+            if root.purpose == "seal" and root.version == self.seal_version:
+                return root
+        raise VersionRetired(detail=f"{self.tenant} seal", version=self.seal_version)
+
+    def index_roots(self) -> dict[str, WrappedRoot]:
+        """Newest index root of each slot in use. Raises VersionRetired where a slot has none."""
+        newest: dict[str, WrappedRoot] = {}
+        for root in sorted(self.roots, key=lambda r: r.version):
+            slot = slot_of(root.version)
+            if root.purpose == "index" and slot in (self.index_active, self.index_pending):
+                newest[slot] = root
+        for slot in filter(None, (self.index_active, self.index_pending)):
+            if slot not in newest:
+                raise VersionRetired(detail=f"{self.tenant} index slot {slot}")
+        return newest
+
+    def live_roots(self) -> tuple[WrappedRoot, ...]:
+        """Every root that a ring needs: all seal versions, the index slots in use, the newest signing root."""
+        sign = self.newest("sign")
+        seals = (root for root in self.roots if root.purpose == "seal")
+        return (*seals, *self.index_roots().values(), *((sign,) if sign else ()))
 
 
 def slot_of(index_version: int) -> str:
