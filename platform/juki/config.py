@@ -45,6 +45,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     statement_timeout_seconds: Positive = 30.0
     lock_timeout_seconds: Positive = 5.0
     bulk_timeout_seconds: Positive = 3600.0
+    argon2_passes: int = 3
+    argon2_memory_kib: int = 65_536
     font_dir: str = ""
     host: str = "127.0.0.1"
     port: int = 8000

@@ -25,7 +25,6 @@ def _operators() -> None:
         CREATE TABLE __tenant__.operator (
             operator_id text PRIMARY KEY CHECK (operator_id ~ '^op-[0-9a-z]{4,32}$'),
             login_name text NOT NULL UNIQUE CHECK (login_name ~ '^[a-z0-9][a-z0-9._-]{2,31}$'),
-            person_fp bytea NOT NULL UNIQUE CHECK (octet_length(person_fp) = 32),
             employment text NOT NULL CHECK (employment IN ('official', 'contractor')),
             contract_no text NOT NULL DEFAULT '',
             office text NOT NULL,
@@ -43,7 +42,6 @@ def _operators() -> None:
         COMMENT ON TABLE __tenant__.operator IS '操作者: one account of one named person';
         COMMENT ON COLUMN __tenant__.operator.operator_id IS 'plain: id of our own, stands in every log';
         COMMENT ON COLUMN __tenant__.operator.login_name IS 'plain: typed at log-in, chosen without a reason to hide';
-        COMMENT ON COLUMN __tenant__.operator.person_fp IS 'plain: keyed digest of 職員番号, keeps one person to one account';
         COMMENT ON COLUMN __tenant__.operator.employment IS 'plain: official or contractor';
         COMMENT ON COLUMN __tenant__.operator.contract_no IS 'plain: number of a contract, no person in it';
         COMMENT ON COLUMN __tenant__.operator.office IS 'plain: code of a department';
@@ -131,7 +129,7 @@ def _duties() -> None:
             CHECK ((state = 'requested') = (approved_by IS NULL))
         );
         CREATE UNIQUE INDEX duty_grant_open ON __tenant__.duty_grant (operator_id, duty)
-            WHERE state IN ('requested', 'granted');
+            WHERE state = 'requested';
         COMMENT ON TABLE __tenant__.duty_grant IS 'Which duty which operator has, asked for by one and approved by another';
         COMMENT ON COLUMN __tenant__.duty_grant.grant_no IS 'plain: running number of our own';
         COMMENT ON COLUMN __tenant__.duty_grant.operator_id IS 'plain: id of our own';
@@ -330,7 +328,7 @@ def _grants() -> None:
             ON __tenant__.operator TO __tenant___registry;
         GRANT UPDATE (changed_at, must_change, last_step, failures, locked_until, row_version, secret_sealed)
             ON __tenant__.credential TO __tenant___registry;
-        GRANT UPDATE (approved_by, approved_at, state) ON __tenant__.duty_grant TO __tenant___registry;
+        GRANT UPDATE (approved_by, approved_at, valid_until, state) ON __tenant__.duty_grant TO __tenant___registry;
         GRANT UPDATE (label, office, functions, state, token_digest, enrol_digest, enrol_until)
             ON __tenant__.terminal TO __tenant___registry;
         GRANT UPDATE (seen_at, password_due, ended_at, ended_why) ON __tenant__.staff_session TO __tenant___registry;

@@ -39,6 +39,18 @@ RIGHTS: Final = frozenset(
     }
 )
 
+_RESIDENT: Final = frozenset({"resident.search", "resident.read", "resident.my_number", "resident.code"})
+
+FUNCTIONS: Final[dict[str, frozenset[str]]] = {
+    "counter": _RESIDENT | {"change.enter", "certificate.issue", "protection.read"},
+    "confirm": _RESIDENT | {"change.confirm", "protection.read"},
+    "protection": frozenset({"resident.search", "resident.read", "protection.read", "protection.enter"}),
+    "import": frozenset({"import.run", "import.review"}),
+    "audit": frozenset({"audit.read"}),
+    "admin": frozenset({"account.manage", "account.approve", "offboard.request", "offboard.approve", "system.check"}),
+}
+"""端末の機能: what a terminal registered for a function lets through (R-1-3.3-PRV-02)."""
+
 SCOPE_RIGHTS: Final[dict[str, frozenset[str]]] = {
     "001:resident:Read": frozenset({"resident.search", "resident.read"}),
 }
@@ -53,6 +65,13 @@ SEALED: Final = (
     ("machine_client", "secret", "client_id", "row_version", "secret_sealed"),
 )
 """Sealed columns for re-keying: table, group, column of the row key, column of the row version, sealed column."""
+
+
+class NotSignedIn(Refused):
+    """No session, no token, or one that has ended: the way on is to sign in again."""
+
+    status = 401
+    code = "access.not_signed_in"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,26 +152,28 @@ def duty(name: str) -> Duty:
 
 
 def rights_of(granted: Iterable[str], functions: Iterable[str]) -> frozenset[str]:
-    """Rights of duties, as far as the terminal reaches (R-1-3.3-PRV-02)."""
+    """Rights of duties, as far as the terminal reaches (R-1-3.3-PRV-02); an unknown name of either gives nothing."""
     table = duties()
-    held: set[str] = set()
-    for name in granted:
-        if name in table:
-            held |= table[name].rights
-    return frozenset(held) & frozenset(functions)
+    held = {right for name in granted if name in table for right in table[name].rights}
+    reached = {right for name in functions for right in FUNCTIONS.get(name, ())}
+    return frozenset(held & reached)
 
 
 def check_department(name: str, department: str) -> None:
-    """Refused `access.department` where the duty table does not list the department (R-A-2.3-USE-01)."""
+    """Refused `access.department` where the duty table does not list the department's kind (R-A-2.3-USE-01).
+
+    A department counts by the end of its name: 小名浜支所市民課 is a 市民課.
+    """
     listed = duty(name).departments
-    if listed and department not in listed:
+    if listed and not department.endswith(listed):
         raise Refused("access.department", "this department does not do that duty")
 
 
 def is_open(now: dt.datetime, opens: str, closes: str, days: Iterable[int], holidays: Iterable[str]) -> bool:
-    """True within working hours, in Japanese time; days are ISO weekdays, holidays ISO dates."""
+    """True within working hours, in Japanese time; days are ISO weekdays, holidays `MM-DD` every year or `YYYY-MM-DD`."""
     local = now.astimezone(JAPAN)
-    if local.isoweekday() not in set(days) or local.date().isoformat() in set(holidays):
+    closed = set(holidays)
+    if local.isoweekday() not in set(days) or local.strftime("%m-%d") in closed or local.date().isoformat() in closed:
         return False
     return opens <= local.strftime("%H:%M") < closes
 

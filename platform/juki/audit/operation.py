@@ -15,7 +15,8 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Literal
 
-from juki.access.model import Caller, visitor
+from juki.access.model import Caller, Policy, visitor
+from juki.access.work import Work, policy_of
 from juki.audit import store
 from juki.audit.keys import AuditRing, audit_ring, seal_body
 from juki.audit.model import (
@@ -49,7 +50,14 @@ class Operation:
     """One operation under way: whom it touches, what leaves the building, and the session it works in."""
 
     def __init__(
-        self, caller: Caller, session: TenantSession, ring: TenantRing, now: dt.datetime, op_no: int, action: str
+        self,
+        caller: Caller,
+        session: TenantSession,
+        ring: TenantRing,
+        now: dt.datetime,
+        op_no: int,
+        action: str,
+        policy: Policy,
     ) -> None:
         self.caller = caller
         self.session = session
@@ -58,10 +66,16 @@ class Operation:
         self.now = now
         self.op_no = op_no
         self.action = action
+        self.policy = policy
         self.subjects: dict[str, bool] = {}
         self.disclosures: list[Disclosure] = []
         self.facts: dict[str, Fact] = {}
         self.refusal: JukiError | None = None
+
+    @property
+    def work(self) -> Work:
+        """What the use cases of access work with, inside this operation."""
+        return Work(session=self.session, ring=self.ring, now=self.now, by=self.caller, policy=self.policy)
 
     def touch(self, atena_no: str, *, my_number: bool = False) -> None:
         """操作対象者: this person's record was looked at or changed; `my_number` where 個人番号 was."""
@@ -115,7 +129,7 @@ async def operation(
         if right is not None and not caller.may(right):
             raise Refused("access.right_missing", "the duty does not carry this right", right=right)
         async with fleet.session(code, write=True, states=states) as session:
-            op = Operation(caller, session, ring, begun, op_no, action)
+            op = Operation(caller, session, ring, begun, op_no, action, policy_of(fleet.config))
             touched = op.subjects
             yield op
             await _finish(op, log, fleet.clock(), reads_only=not write)

@@ -1,0 +1,113 @@
+"""入口: what runs before there is a session — log-in, resuming, enrolling a terminal, tokens of machines.
+
+Each is an operation of its own, or leaves a refused row, so that whoever knocked is in the log of that municipality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from juki.access import accounts, machines, sessions, terminals
+from juki.access.model import Caller, visitor
+from juki.access.sessions import Denied, Login, Opened
+from juki.access.work import Work
+from juki.audit.operation import operation, refused
+from juki.problem import JukiError, Refused
+from juki.tenancy import Fleet
+
+
+async def sign_in(fleet: Fleet, code: str, typed: Login, terminal_token: str) -> Opened:
+    """ログイン; NotSignedIn with the code of the refusal, which is counted and logged before it is raised."""
+    async with operation(fleet, visitor(code), "session.login", purpose="ログイン") as op:
+        terminal = await terminals.identify(op.work, terminal_token)
+        answer = await sessions.login(op.work, typed, terminal)
+        op.fact(terminal=terminal.terminal_id if terminal else "unregistered")
+        if isinstance(answer, Denied):
+            op.fact(operator=answer.operator_id or "unknown")
+            op.refuse(answer.error())
+        else:
+            op.fact(operator=answer.caller.actor_id, session=answer.caller.session_id)
+    return answer  # pyright: ignore[reportReturnType]  a refusal has been raised by the operation
+
+
+async def resume(fleet: Fleet, code: str, token: str, terminal_token: str) -> Caller:
+    """Who comes back with a session's token; NotSignedIn otherwise, with a refused row in the municipality addressed."""
+    try:
+        async with fleet.session(code, write=True) as session:
+            ring = await fleet.keyring.get(code)
+            work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
+            return await sessions.resume(work, token, terminal_token)
+    except Refused as error:
+        await _note(fleet, code, "session.resume", error)
+        raise
+
+
+async def sign_out(fleet: Fleet, caller: Caller) -> None:
+    """ログアウト."""
+    async with operation(fleet, caller, "session.logout", purpose="ログアウト") as op:
+        await sessions.logout(op.work)
+
+
+async def change_password(fleet: Fleet, caller: Caller, old: str, new: str) -> None:
+    """パスワード変更 of the acting person."""
+    async with operation(fleet, caller, "account.password", purpose="パスワード変更") as op:
+        await accounts.change_password(op.work, old, new)
+
+
+async def enrol_terminal(fleet: Fleet, code: str, enrol_code: str) -> tuple[str, str]:
+    """端末の登録コードを使う: the terminal's token for its cookie, and its id."""
+    async with operation(fleet, visitor(code), "terminal.enrol", purpose="端末登録") as op:
+        token, row = await terminals.enrol(op.work, enrol_code)
+        op.fact(terminal=row.terminal_id)
+    return token, row.terminal_id
+
+
+async def terminal_id(fleet: Fleet, code: str, terminal_token: str) -> str | None:
+    """Id of the registered terminal behind a cookie, or None."""
+    async with fleet.session(code, write=True) as session:
+        ring = await fleet.keyring.get(code)
+        work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
+        found = await terminals.identify(work, terminal_token)
+    return found.terminal_id if found else None
+
+
+async def machine_token(
+    fleet: Fleet, code: str, assertion_type: str, assertion: str, scope: str, audiences: Collection[str]
+) -> machines.Issued:
+    """Token endpoint: NotSignedIn `access.client_assertion` where the proof fails."""
+    async with operation(fleet, visitor(code), "machine.token", purpose="連携") as op:
+        return await machines.issue(op.work, assertion_type, assertion, scope, audiences)
+
+
+async def machine_caller(fleet: Fleet, code: str, token: str) -> Caller:
+    """Who presents a bearer token; NotSignedIn otherwise, with a refused row in the municipality addressed."""
+    try:
+        async with fleet.session(code, write=True) as session:
+            ring = await fleet.keyring.get(code)
+            work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
+            return await machines.authenticate(work, token)
+    except Refused as error:
+        await _note(fleet, code, "machine.call", error)
+        raise
+
+
+async def introspect(fleet: Fleet, caller: Caller, token: str) -> dict[str, Any]:
+    """Introspection endpoint (RFC 7662) for an authenticated machine; another client's token is not its business."""
+    async with operation(fleet, caller, "machine.introspect", purpose="連携") as op:
+        answer = await machines.introspect(op.work, token)
+    if answer.get("client_id", caller.actor_id) != caller.actor_id:
+        return {"active": False}
+    return answer
+
+
+async def revoke_token(fleet: Fleet, caller: Caller, token: str) -> None:
+    """Revocation endpoint (RFC 7009)."""
+    async with operation(fleet, caller, "machine.revoke", purpose="連携") as op:
+        await machines.revoke(op.work, token)
+
+
+async def _note(fleet: Fleet, code: str, action: str, error: JukiError) -> None:
+    """A municipality that does not exist, or is closed, has no log to write to."""
+    if not error.code.startswith("tenant."):
+        await refused(fleet, code, None, action, error.code)
