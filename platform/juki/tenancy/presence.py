@@ -8,6 +8,7 @@ session forgets every key before it does anything else, and loads none until it 
 from __future__ import annotations
 
 import os
+import select
 import socket
 import threading
 import time
@@ -69,6 +70,7 @@ class Presence:
         self._registered = threading.Event()
         self._thread: threading.Thread | None = None
         self._settling: dict[int, Callable[[], bool]] = {}
+        self._bell, self._ringer = socket.socketpair()
         self.process_no = 0
 
     def start(self) -> None:
@@ -83,8 +85,10 @@ class Presence:
     def stop(self) -> None:
         """Forget every key, then leave: the lock goes with the session."""
         self._stopping.set()
+        self._ringer.close()
         if self._thread is not None:
             self._thread.join(timeout=2 * _POLL_SECONDS + 5)
+        self._bell.close()
         self._holder.purge_all()
 
     def check(self) -> None:
@@ -121,7 +125,8 @@ class Presence:
                     current = self._register()
                 self._obey(current)
                 pause = _SETTLING_SECONDS if self._settling else _POLL_SECONDS
-                for _ in current.notifies(timeout=pause, stop_after=1):
+                _await_readable(pause, current.fileno(), self._bell.fileno())
+                for _ in current.notifies(timeout=0):
                     pass
             except psycopg.Error:
                 self._registered.clear()
@@ -162,6 +167,14 @@ class Presence:
             " ON CONFLICT DO NOTHING",
             (number, self.process_no),
         )
+
+
+def _await_readable(seconds: float, *files: int) -> None:
+    """`poll`, because `select` ends at 1,024 open files."""
+    waiting = select.poll()
+    for file in files:
+        waiting.register(file, select.POLLIN)
+    waiting.poll(seconds * 1000)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

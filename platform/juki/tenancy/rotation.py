@@ -442,7 +442,8 @@ def _empty_slot(turn: _Turn, indexed: IndexedTables, slot: str) -> None:
 
 def _walk(turn: _Turn, part: str, act: Callable[[int, int], int]) -> None:
     """`act` on each run of blocks of a table; block and work are noted in one transaction, so a kill repeats nothing."""
-    end = resealing.blocks(turn.connection, turn.tenant, part)
+    with turn.as_tenant():
+        end = resealing.blocks(turn.connection, turn.tenant, part)
     row = turn.connection.execute(
         "INSERT INTO control.rotation_progress (rotation_no, part, position, positions) VALUES (%s, %s, 0, %s)"
         " ON CONFLICT (rotation_no, part) DO UPDATE SET positions = greatest(rotation_progress.positions, excluded.positions)"
