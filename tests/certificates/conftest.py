@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from juki.certificates.compose import Office
 from juki.certificates.model import Application, IdentityCheck, Relation, Requester
 from juki.certificates.seal import square_seal
@@ -141,10 +142,9 @@ def office() -> Office:
     return Office(
         prefecture="福島県",
         municipality="いわき市",
-        head_title="市長",
+        head_title="いわき市長",
         head_name="磐城　一郎",
         seal_svg=square_seal("いわき市長之印"),
-        fee_yen=300,
     )
 
 

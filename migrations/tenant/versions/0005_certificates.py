@@ -14,7 +14,7 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE __tenant__.certificate_application (
-            application_no bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+            application_no bigint PRIMARY KEY,
             token_digest bytea NOT NULL UNIQUE CHECK (octet_length(token_digest) = 32),
             kind text NOT NULL,
             relation text NOT NULL,

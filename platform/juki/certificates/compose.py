@@ -11,6 +11,12 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import msgspec
+
+from juki.certificates.model import FOREIGN_ITEMS, Application, CertificateKind, Item
+from juki.certificates.rules import is_leaving
+from juki.dates import JST, RegistryDate, from_date, wareki, western
+from juki.personal import Personal, SealedGroup
+from juki.problem import JukiError
 from juki.registry.model import (
     Address,
     Basic,
@@ -24,12 +30,6 @@ from juki.registry.model import (
     Sex,
     Status,
 )
-
-from juki.certificates.model import FOREIGN_ITEMS, Application, CertificateKind, Item
-from juki.certificates.rules import is_leaving
-from juki.dates import JST, RegistryDate, from_date, wareki, western
-from juki.personal import Personal, SealedGroup
-from juki.problem import JukiError
 
 Group = TypeVar("Group", bound=SealedGroup)
 
@@ -49,12 +49,12 @@ class Office(msgspec.Struct, frozen=True, kw_only=True):
 
     prefecture: str
     municipality: str
-    head_title: str  # 市長
+    head_title: str  # いわき市長
     head_name: str
     seal_svg: str  # 公印 as a picture
     seal_mm: float = 21.0
-    counter: str = "本庁1"
-    fee_yen: int = 300
+    counter: str = "本庁1"  # office and number of the terminal
+    fees_yen: dict[CertificateKind, int] = {}
     glyphs: dict[str, str] = {}  # 外字 of the user area -> its glyph as SVG
 
 
@@ -116,14 +116,9 @@ def compose(application: Application, household: Household, office: Office, *, n
         pages=_joint_pages(application, members) if joint else (_single_page(application, members[0]),),
         statement=_STATEMENT[application.kind],
         date=wareki(from_date(now.astimezone(JST).date())),
-        head=f"{office.prefecture}{office.municipality}{_title_alone(office)}　{office.head_name}",
+        head=f"{office.prefecture}{office.head_title}　{office.head_name}",
         official_use=application.official_use,
     )
-
-
-def _title_alone(office: Office) -> str:
-    """市長, 町長, 村長: the municipality's own last letter is not printed twice (いわき市長, not いわき市市長)."""
-    return office.head_title[1:] if office.head_title[:1] == office.municipality[-1:] else office.head_title
 
 
 def _single_page(application: Application, record: Record) -> Page:
@@ -297,6 +292,19 @@ def _place(place: Place) -> str:
 
 def _grouped(digits: str, size: int = 4) -> str:
     return " ".join(digits[i : i + size] for i in range(0, len(digits), size))
+
+
+def label(office: Office, application: Application, running_no: int, *, now: dt.datetime) -> str:
+    """発行番号 without its page: date, municipality, counter, printer, running number of the terminal."""
+    day = now.astimezone(JST)
+    printer = f"プリンタ{application.printer_no:03d}"
+    return f"{day:%Y%m%d} {office.municipality} {office.counter} {printer} {running_no:06d}"
+
+
+def fiscal_year(now: dt.datetime) -> int:
+    """年度: April to March; running numbers begin again at 1."""
+    day = now.astimezone(JST)
+    return day.year if day.month >= 4 else day.year - 1
 
 
 def disclosed_items(application: Application, record: Record) -> tuple[str, ...]:

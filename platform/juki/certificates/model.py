@@ -20,6 +20,11 @@ from juki.personal import Personal, SealedGroup
 MAX_PERSONS: Final = 40
 MAX_COPIES: Final = 20
 PREPARED_MINUTES: Final = 30
+SEALED: Final = (
+    ("certificate_application", "application", "application_no", "1", "application_sealed"),
+    ("certificate_spool", "paper", "application_no", "1", "pdf_sealed"),
+)
+"""Sealed columns for re-keying: table, group, column of the row key, row version, sealed column."""
 
 
 class CertificateKind(StrEnum):
@@ -62,7 +67,6 @@ class Item(StrEnum):
     REMARKS = "remarks"  # 備考
 
 
-BASE_ITEMS: Final = ("name", "birth", "sex", "address", "resident_since", "address_since", "notified_on", "previous")
 FOREIGN_ITEMS: Final = frozenset({Item.NATIONALITY, Item.RESIDENCE, Item.CARD_NUMBER, Item.ALIAS_HISTORY})
 RIGHT_OF_ITEM: Final = {Item.MY_NUMBER: "resident.my_number", Item.RESIDENT_CODE: "resident.code"}
 GROUP_OF_ITEM: Final = {
@@ -126,11 +130,18 @@ class Application(Personal, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     items: tuple[Item, ...] = ()
     copies: int = 1
     official_use: bool = False  # 公用: no fee, marked on paper
-    printer_id: str = "プリンタ001"
+    printer_no: int = 1
 
     def is_whole_group_form(self) -> bool:
         """True where the joint form (世帯連記式) is used: more than one person."""
         return len(self.persons) > 1
+
+
+class Held(Personal, frozen=True, kw_only=True):
+    """交付準備の控え: what is sealed between preparing and issuing: the application and the versions it was judged on."""
+
+    application: Application
+    versions: dict[str, int]  # 宛名番号 -> 履歴番号
 
 
 class Guard(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,14 +18,17 @@ from juki.problem import Invalid
 TEMPLATE: Final = Path(__file__).parent / "templates" / "resident.typ"
 
 
-def certificate(sheet: Sheet, office: Office, labels: Sequence[str], *, mark: str, now: dt.datetime) -> bytes:
-    """PDF/A of every copy, one label (発行番号) a copy; equal arguments give equal bytes.
+def certificate(
+    sheet: Sheet, office: Office, labels: Sequence[str], *, mark: str, now: dt.datetime, preview: bool = False
+) -> bytes:
+    """PDF/A of every copy, one label (発行番号) a copy; equal arguments give equal bytes. `preview` leaves the seal off.
 
     `mark` is random and goes into the metadata, so that a digest of the file cannot be guessed from its content.
     Raises Invalid `certificates.overflow` or `certificates.glyph_missing` with the item in `fields`.
     """
     try:
-        return paper.pdf(TEMPLATE, page_values(sheet, office, labels, mark=mark), stamp=int(now.timestamp()))
+        values = page_values(sheet, office, labels, mark=mark) | {"preview": preview}
+        return paper.pdf(TEMPLATE, values, stamp=int(now.timestamp()))
     except Invalid as fault:
         raise _told(fault) from None
 
@@ -35,7 +38,7 @@ def pictures(
 ) -> list[bytes]:
     """The same pages as PNG, for looking at and for comparing glyphs as drawn."""
     try:
-        values = page_values(sheet, office, labels, mark=mark)
+        values = page_values(sheet, office, labels, mark=mark) | {"preview": False}
         return paper.png(TEMPLATE, values, stamp=int(now.timestamp()), ppi=ppi)
     except Invalid as fault:
         raise _told(fault) from None
@@ -78,11 +81,11 @@ def _settled(item: str, value: str, own: frozenset[str]) -> str:
     try:
         return "\n".join(paper.mincho().settle(line, own=own) for line in value.split("\n"))
     except Invalid as fault:
-        raise Invalid(fault.code, fault.detail, fields={item: fault.code}, **fault.facts) from None
+        raise Invalid(fault.code, fault.detail, fields={item: fault.code}) from None
 
 
 def _told(fault: Invalid) -> Invalid:
     """The paper's fault in the words of this slice."""
     code = fault.code.replace("paper.", "certificates.")
     fields = dict.fromkeys(fault.fields, code)
-    return Invalid(code, fault.detail, fields=fields, **fault.facts)
+    return Invalid(code, fault.detail, fields=fields)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from juki.registry.model import Kind, Record, Status
-
 from juki.certificates.model import (
     FOREIGN_ITEMS,
     MAX_COPIES,
@@ -26,6 +24,7 @@ from juki.certificates.model import (
     Verdict,
     purposes,
 )
+from juki.registry.model import Kind, Record, Status
 
 NOT_AVAILABLE: Final = "certificates.not_available"
 _OWN: Final = frozenset({Relation.SELF, Relation.HOUSEHOLD})
@@ -56,6 +55,8 @@ def check_form(application: Application) -> dict[str, str]:
         wrong["requester.authority"] = "certificates.authority_missing"
     if application.official_use and application.relation is not Relation.OFFICIAL:
         wrong["official_use"] = "certificates.official_use_only"
+    if not 1 <= application.printer_no <= 999:
+        wrong["printer_no"] = "certificates.printer_range"
     if max(map(len, (application.ground, application.purpose_detail, requester.address))) > _LONG_MAX:
         wrong["ground"] = "certificates.too_long"
     return wrong | _check_items(application)

@@ -34,7 +34,7 @@ def square_seal(wording: str, font: Path | None = None) -> str:
         raise Misconfigured("certificates.seal_wording", "a seal holds 1 to 25 characters")
     paths: list[str] = []
     with TTFont(font or find_font(), lazy=True) as face:
-        glyphs, names = face.getGlyphSet(), cast("dict[int, str]", face.getBestCmap() or {})
+        glyphs, names = face.getGlyphSet(), face.getBestCmap() or {}
         for character, place in zip(characters, _places(len(characters)), strict=True):
             name = names.get(ord(character))
             if name is None:

@@ -1,0 +1,182 @@
+"""証明書の記載: words in the order of the form."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from juki.certificates.compose import OMITTED, Office, Sheet, compose, disclosed_items, fiscal_year, label
+from juki.certificates.model import Application, CertificateKind, Item
+from juki.dates import RegistryDate
+from juki.registry.model import Household, Place, Record, Removal, Status
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "certificates"
+ALL = tuple(Item)
+
+
+def _words(sheet: Sheet) -> str:
+    return "".join(f"{name}\t{value.replace(chr(10), '⏎')}\n" for name, value in sheet.words())
+
+
+def _leaving() -> Removal:
+    return Removal(
+        planned_address=Place(text="宮城県仙台市青葉区国分町三丁目7番1号"), occurred_on=RegistryDate(2026, 12, 1)
+    )
+
+
+def _sheets(japanese: Callable[..., Record], foreign: Callable[..., Record], removed: Record) -> dict[str, tuple]:
+    return {
+        "single_least": ((japanese(1),), {}),
+        "single_all": ((japanese(1),), {"items": ALL}),
+        "single_foreign": ((foreign(1),), {"items": ALL}),
+        "single_foreign_least": ((foreign(1),), {}),
+        "single_leaving": ((japanese(1, removal=_leaving()),), {}),
+        "removed": ((removed,), {"items": (Item.DOMICILE,), "kind": CertificateKind.REMOVED}),
+        "joint_mixed": ((japanese(1), japanese(2), foreign(3)), {"items": (Item.RELATIONSHIP, Item.DOMICILE)}),
+        "joint_removed": (
+            (removed, japanese(2, status=Status.DECEASED)),
+            {"kind": CertificateKind.REMOVED, "items": (Item.REMARKS,)},
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "single_least",
+        "single_all",
+        "single_foreign",
+        "single_foreign_least",
+        "single_leaving",
+        "removed",
+        "joint_mixed",
+        "joint_removed",
+    ],
+)
+def test_the_words_of_each_form_are_those_of_its_golden_file(
+    name: str,
+    japanese: Callable[..., Record],
+    foreign: Callable[..., Record],
+    removed: Record,
+    application: Callable[..., Application],
+    office: Office,
+    now: dt.datetime,
+) -> None:
+    """F-S1-02, 様式 20.1.1, 20.1.2, 20.1.3: content equals the record, value by value, in the order of the form."""
+    members, asked = _sheets(japanese, foreign, removed)[name]
+    sheet = compose(application(*members, **asked), Household(setai_no="9", members=members), office, now=now)
+    file = GOLDEN / f"{name}.tsv"
+    if os.environ.get("JUKI_TEST_WRITE_GOLDEN"):
+        file.write_text(_words(sheet), encoding="utf-8")
+    assert _words(sheet) == file.read_text(encoding="utf-8")
+
+
+def test_an_item_not_asked_for_prints_the_word_omitted_and_never_its_value(
+    japanese: Callable[..., Record],
+    foreign: Callable[..., Record],
+    application: Callable[..., Application],
+    office: Office,
+    now: dt.datetime,
+) -> None:
+    """様式 20.1.1: 省略, not a blank; exactly the items asked for are there."""
+    homes = {
+        Item.RELATIONSHIP: {"relationship", "head_name"},
+        Item.DOMICILE: {"registered_domicile", "family_head"},
+        Item.MY_NUMBER: {"my_number"},
+        Item.RESIDENT_CODE: {"resident_code"},
+        Item.NATIONALITY: {"nationality"},
+        Item.RESIDENCE: {"category", "residence_status", "residence_period", "residence_expires"},
+        Item.CARD_NUMBER: {"card_number"},
+        Item.ALIAS_HISTORY: {"alias_history"},
+        Item.REMARKS: {"remarks"},
+    }
+    for record in (japanese(1), foreign(1)):
+        household = Household(setai_no="9", members=(record,))
+        for item, boxes in homes.items():
+            without = compose(application(items=tuple(i for i in ALL if i is not item)), household, office, now=now)
+            only = compose(application(items=(item,)), household, office, now=now)
+            shown = {f.item for f in only.pages[0].blocks[0].fields if f.value == OMITTED}
+            hidden = {f.item for f in without.pages[0].blocks[0].fields if f.value == OMITTED}
+            present = {f.item for f in without.pages[0].blocks[0].fields}
+            assert hidden == boxes & present
+            assert not boxes & shown
+
+
+@pytest.mark.parametrize(("members", "pages"), [(2, 1), (4, 1), (5, 2), (8, 2), (9, 3)])
+def test_a_joint_form_holds_four_members_a_page(
+    members: int,
+    pages: int,
+    japanese: Callable[..., Record],
+    application: Callable[..., Application],
+    office: Office,
+    now: dt.datetime,
+) -> None:
+    """様式 20.1.2: 世帯連記式, four members a page."""
+    people = tuple(japanese(n) for n in range(1, members + 1))
+    sheet = compose(application(*people), Household(setai_no="9", members=people), office, now=now)
+    assert sheet.form == "joint"
+    assert [len(page.blocks) for page in sheet.pages] == [min(4, members - 4 * n) for n in range(pages)]
+
+
+def test_only_the_persons_asked_for_are_on_the_form(
+    japanese: Callable[..., Record], application: Callable[..., Application], office: Office, now: dt.datetime
+) -> None:
+    """最小限の開示: the rest of the household stays off the paper."""
+    people = (japanese(1), japanese(2), japanese(3))
+    sheet = compose(application(japanese(2)), Household(setai_no="9", members=people), office, now=now)
+    assert "渡邉　一郎" not in _words(sheet)
+    assert "渡邉　花子" in _words(sheet)
+
+
+def test_dates_are_western_for_a_foreign_birth_and_as_written_where_unknown(
+    japanese: Callable[..., Record],
+    foreign: Callable[..., Record],
+    application: Callable[..., Application],
+    office: Office,
+    now: dt.datetime,
+) -> None:
+    """標準仕様書 2.6: 西暦 for a foreign resident's birth; 不詳 stays 不詳."""
+    unknown = japanese(1)
+    unknown = msgspec.structs.replace(
+        unknown, basic=msgspec.structs.replace(unknown.basic, birth=RegistryDate(0, note="年月日不詳"))
+    )
+    printed = dict(compose(application(), Household(setai_no="9", members=(unknown,)), office, now=now).words())
+    assert printed["生年月日"] == "年月日不詳"
+    other = foreign(1)
+    printed = dict(compose(application(other), Household(setai_no="9", members=(other,)), office, now=now).words())
+    assert printed["生年月日"] == "1988年2月29日"
+
+
+def test_the_number_names_day_place_counter_printer_and_count(
+    office: Office, application: Callable[..., Application], now: dt.datetime
+) -> None:
+    """標準仕様書 2.8: 発行番号."""
+    assert label(office, application(), 123, now=now) == "20261123 いわき市 本庁1 プリンタ001 000123"
+
+
+@pytest.mark.parametrize(
+    ("instant", "year"),
+    [
+        (dt.datetime(2026, 3, 31, 14, 59, tzinfo=dt.UTC), 2025),
+        (dt.datetime(2026, 3, 31, 15, 0, tzinfo=dt.UTC), 2026),
+        (dt.datetime(2027, 1, 4, 0, 0, tzinfo=dt.UTC), 2026),
+    ],
+)
+def test_the_count_begins_again_with_the_japanese_fiscal_year(instant: dt.datetime, year: int) -> None:
+    """年度: from 1 April in Japan, wherever the machine stands."""
+    assert fiscal_year(instant) == year
+
+
+def test_what_is_said_to_be_disclosed_is_what_is_printed(
+    japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """P-3-3: names of items go into the history, foreign ones only where the record has them."""
+    items = disclosed_items(application(items=(Item.MY_NUMBER, Item.CARD_NUMBER)), japanese(1))
+    assert "my_number" in items
+    assert "card_number" not in items
+    assert "domicile" not in items

@@ -1,0 +1,159 @@
+"""交付の可否: the table of refusals, and that a refusal aloud says nothing."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from juki.access.model import RIGHTS
+from juki.certificates.model import (
+    FOREIGN_ITEMS,
+    Application,
+    CertificateKind,
+    Guard,
+    IdentityCheck,
+    Item,
+    Relation,
+    Requester,
+    Verdict,
+    preset,
+    purposes,
+)
+from juki.certificates.rules import NOT_AVAILABLE, check_form, fee_yen, judge
+from juki.dates import RegistryDate
+from juki.registry.model import Place, Record, Removal, Status
+
+CASES = tomllib.loads((Path(__file__).parent / "refusals.toml").read_text(encoding="utf-8"))["case"]
+WHO = {"self": "0000000001", "member": "0000000002", "other": "0000000099"}
+
+
+def _application(case: dict[str, Any]) -> Application:
+    return Application(
+        kind=CertificateKind(case.get("kind", "resident")),
+        relation=Relation(case["relation"]),
+        requester=Requester(
+            name="請求　人",
+            identity=IdentityCheck(case.get("identity", "photo")),
+            atena_no=WHO[case.get("requester", "self")],
+            organisation=case.get("organisation", ""),
+            authority=case.get("authority", ""),
+        ),
+        persons=(WHO["self"],),
+        purpose=case.get("purpose", "residence"),
+        purpose_detail=case.get("detail", ""),
+        ground=case.get("ground", ""),
+        items=tuple(Item(i) for i in case.get("items", ())),
+        official_use=case.get("official_use", False),
+    )
+
+
+def _verdict(case: dict[str, Any], japanese: Callable[..., Record]) -> Verdict:
+    leaving = Removal(
+        planned_address=Place(text="宮城県仙台市青葉区国分町三丁目7番1号"), occurred_on=RegistryDate(2026, 12, 1)
+    )
+    record = japanese(
+        1, status=Status(case.get("status", "resident")), removal=leaving if case.get("leaving") else None
+    )
+    guard = Guard(
+        protected=case.get("protected", False),
+        co_protected=frozenset({WHO["member"]}) if case.get("co_protected") else frozenset(),
+        suppressed=case.get("suppressed", ""),
+        draft_pending=case.get("draft", False),
+    )
+    return judge(
+        _application(case),
+        () if case.get("unknown") else (record,),
+        household=frozenset({WHO["self"], WHO["member"]}),
+        guards={record.atena_no: guard},
+        rights=RIGHTS - {case.get("lacking", "")},
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["about"] for case in CASES])
+def test_each_row_of_the_table_ends_as_written(case: dict[str, Any], japanese: Callable[..., Record]) -> None:
+    """R-1-1.1-ISS-01, R-1-B2-DAT-04: who may have which items of whom, and what stands against it."""
+    verdict = _verdict(case, japanese)
+    assert verdict.refusal == case.get("refusal", "")
+    assert verdict.notice == case.get("notice", "")
+    if "warning" in case:
+        assert case["warning"] in verdict.warnings
+    if "field" in case:
+        assert case["field"] in verdict.fields
+
+
+def test_protected_suppressed_void_and_unknown_are_refused_in_the_same_words(japanese: Callable[..., Record]) -> None:
+    """R-1-B2-DAT-04, 支援措置: what is said aloud must not tell a protected person from an unknown one."""
+    third = {"relation": "third", "requester": "other", "ground": "債権の保全"}
+    hidden = [{"protected": True}, {"suppressed": "error"}, {"status": "void"}, {"unknown": True}]
+    spoken = {(v.refusal, tuple(v.fields)) for v in (_verdict(third | case, japanese) for case in hidden)}
+    assert spoken == {(NOT_AVAILABLE, ())}
+
+
+def test_one_protected_member_stops_the_whole_household(
+    japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """支援措置: a joint form must not show the others of a protected person's household to an outsider."""
+    asked = application(
+        japanese(1),
+        japanese(2),
+        relation=Relation.AGENT,
+        requester=Requester(name="代理　人", identity=IdentityCheck.PHOTO, authority="委任状"),
+    )
+    guards = {japanese(2).atena_no: Guard(protected=True)}
+    verdict = judge(asked, (japanese(1), japanese(2)), household=frozenset(asked.persons), guards=guards, rights=RIGHTS)
+    assert verdict.refusal == NOT_AVAILABLE
+
+
+def test_a_right_is_needed_for_its_item_and_for_no_other(japanese: Callable[..., Record]) -> None:
+    """R-A-3.3: with every right but one only that item is refused; with exactly that one it is printed."""
+    for item, right in ((Item.MY_NUMBER, "resident.my_number"), (Item.RESIDENT_CODE, "resident.code")):
+        case = {"relation": "self", "purpose": "tax", "items": [item.value]}
+        assert _verdict(case | {"lacking": right}, japanese).refusal == "certificates.item_right_missing"
+        alone = judge(
+            _application(case), (japanese(1),), household=frozenset({WHO["self"]}), guards={}, rights=frozenset({right})
+        )
+        assert alone.is_allowed
+
+
+def test_persons_of_two_households_need_two_applications(
+    japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """様式 20.1.2: a joint form is one 世帯."""
+    other = japanese(2, setai_no="9000000002")
+    asked = application(japanese(1), other)
+    verdict = judge(asked, (japanese(1), other), household=frozenset(asked.persons), guards={}, rights=RIGHTS)
+    assert verdict.refusal == "certificates.one_household"
+
+
+@pytest.mark.parametrize(("copies", "wrong"), [(0, True), (1, False), (20, False), (21, True)])
+def test_copies_have_a_limit(application: Callable[..., Application], copies: int, wrong: bool) -> None:
+    """P-3-1: the form is complete or nothing goes on."""
+    assert ("copies" in check_form(application(copies=copies))) is wrong
+
+
+def test_naming_a_person_twice_is_a_mistake_on_the_form(application: Callable[..., Application]) -> None:
+    """P-3-1."""
+    asked = application("0000000001", "0000000001")
+    assert check_form(asked)["persons"] == "certificates.persons_range"
+
+
+def test_presets_offer_the_least_and_a_number_only_where_a_law_lets_it_be_taken() -> None:
+    """最小限の開示: every preset that holds 個人番号 is a purpose marked so; foreign items only for foreign residents."""
+    for code, purpose in purposes().items():
+        offered = preset(code, foreign=False)
+        assert Item.MY_NUMBER not in offered or purpose.my_number
+        assert Item.RESIDENT_CODE not in offered
+        assert not FOREIGN_ITEMS & set(offered)
+    assert preset("residence", foreign=True) == ()
+    assert Item.CARD_NUMBER in preset("residence_status", foreign=True)
+
+
+def test_a_fee_is_taken_for_every_copy_but_not_for_official_use(application: Callable[..., Application]) -> None:
+    """手数料: 公用 and purposes freed by law cost nothing."""
+    assert fee_yen(application(copies=3), 300) == 900
+    assert fee_yen(application(copies=3, official_use=True), 300) == 0
+    assert fee_yen(application(purpose="disaster"), 300) == 0
