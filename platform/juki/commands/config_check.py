@@ -9,10 +9,11 @@ from typing import Any, get_args
 
 import msgspec
 
+from juki.commands import Commands
 from juki.config import LOGINS, PREFIX, Config, Login, load
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command `config-check`."""
     command = commands.add_parser("config-check", help="check the settings of this machine and list them")
     command.add_argument(

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from juki.commands import Commands
 from juki.config import LOGINS, load
 from juki.problem import Misconfigured
 from juki.tenancy import connect, prepare_control
@@ -18,7 +19,7 @@ DATABASE: Final = "juki"
 _ADMIN: Final = "JUKI_ADMIN_DSN"
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the noun `db`."""
     noun = commands.add_parser("db", help="the embedded PostgreSQL, and the service logins of any PostgreSQL")
     verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from juki.commands import Commands
 from juki.config import Config, load
 from juki.tenancy import (
     HOUSED,
@@ -25,8 +26,10 @@ from juki.tenancy import (
     shape_gate,
 )
 
+_DRIFT_LINES_MAX: Final = 20
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+
+def register(commands: Commands) -> None:
     """Add the command `migrate`."""
     text = "apply missing revisions in waves, one transaction per municipality; halt at the first failure"
     command = commands.add_parser("migrate", help="bring every schema to the newest revision", description=text)
@@ -64,10 +67,16 @@ def _check(config: Config, options: argparse.Namespace) -> int:
             if tenant.state in HOUSED and (not options.tenant or tenant.code in options.tenant)
         ]
         found = {**drifted(deploy, ["control"], expected("control")), **drifted(deploy, schemas, expected("tenant"))}
-    lines = [f"{schema} differs:\n  " + "\n  ".join(difference) for schema, difference in found.items()]
+    lines = [_drift_text(schema, difference) for schema, difference in found.items()]
     good = f"{len(schemas) + 1} schemas have the expected shape"
     _print(options, {"schemas": len(schemas) + 1, "drifted": dict(found)}, "\n".join(lines) or good)
     return 1 if found else 0
+
+
+def _drift_text(schema: str, difference: list[str]) -> str:
+    shown = "\n  ".join(difference[:_DRIFT_LINES_MAX])
+    more = len(difference) - _DRIFT_LINES_MAX
+    return f"{schema} differs:\n  {shown}" + (f"\n  and {more} more lines (--json has all)" if more > 0 else "")
 
 
 def _plan_text(steps: tuple[Step, ...]) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 
+from juki.commands import Commands
 from juki.config import load
 from juki.tenancy import Tenant, add, change_state, check, connect, find, list_tenants, prepare_control, read_file
 from juki.vault import open_kms
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the noun `tenant`."""
     noun = commands.add_parser("tenant", help="municipalities: take in, look at, suspend")
     verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)

@@ -15,9 +15,9 @@ import pwd
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from psycopg.conninfo import make_conninfo
 
@@ -107,8 +107,9 @@ class LocalServer:
         try:
             pwd.getpwnam(_OS_USER)
         except KeyError:
-            made = subprocess.run(
-                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _OS_USER],
+            useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin") or "/usr/sbin/useradd"
+            made = subprocess.run(  # noqa: S603  a fixed command
+                [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _OS_USER],
                 check=False,
                 capture_output=True,
             )
@@ -145,12 +146,9 @@ class LocalServer:
         return self._run("pg_ctl", action, "-D", str(self.data), *arguments, check=check)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-        whom: dict[str, Any] = {}
-        if self._as_root:
-            entry = pwd.getpwnam(_OS_USER)
-            whom = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        entry = pwd.getpwnam(_OS_USER) if self._as_root else None
         # output to nowhere, not to pipes: the server would inherit a pipe and hold it open for ever
-        return subprocess.run(
+        return subprocess.run(  # noqa: S603  our own programs with our own arguments
             [str(self._bin / program), *arguments],
             check=check,
             stdin=subprocess.DEVNULL,
@@ -158,11 +156,13 @@ class LocalServer:
             stderr=subprocess.DEVNULL,
             cwd="/",
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
-            **whom,
+            user=entry.pw_uid if entry else None,
+            group=entry.pw_gid if entry else None,
+            extra_groups=[] if entry else None,
         )
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None, None, None]:
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "postgres.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -19,7 +19,7 @@ from juki.problem import Misconfigured
 Tree: TypeAlias = Literal["control", "tenant"]
 Kind: TypeAlias = Literal["expand", "backfill", "contract"]
 
-TOKEN: Final = "__tenant__"
+TOKEN: Final = "__tenant__"  # noqa: S105  a placeholder for a schema name, not a password
 MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
 
 
@@ -66,7 +66,7 @@ def _in_order(modules: list[ModuleType]) -> list[ModuleType]:
 
 
 def _render(module: ModuleType) -> Revision:
-    kind = getattr(module, "kind", None)
+    kind: Any = getattr(module, "kind", None)
     if kind not in get_args(Kind):
         raise Misconfigured("migrate.kind", f"revision {module.revision} must say kind = expand, backfill or contract")
     out = io.StringIO()
