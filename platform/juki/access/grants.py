@@ -108,3 +108,9 @@ async def _revoke(work: Work, grant: GrantRow, reason: str, effective_on: dt.dat
 
 def _department_name(work: Work, code: str) -> str:
     return next((d.name for d in work.session.tenant.settings.departments if d.code == code), "")
+
+
+def must_manage(work: Work) -> None:
+    """Refused `access.right_missing` for somebody who does not manage accounts."""
+    if not work.by.may("account.manage"):
+        raise Refused("access.right_missing", "asking for rights is for the head of the office")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 from juki.access import store
 from juki.access.model import is_open
 from juki.access.work import Work
 from juki.problem import Invalid, Refused
+
+LONGEST_DAYS: Final = 31
 
 
 async def approve(
@@ -22,7 +25,7 @@ async def approve(
         raise Refused("access.right_missing", "the approval is for the head of the information policy division")
     if work.by.actor_id == operator_id:
         raise Refused("access.own_request", "nobody approves the own use")
-    if until_at <= from_at or until_at - from_at > dt.timedelta(days=31):
+    if until_at <= from_at or until_at - from_at > dt.timedelta(days=LONGEST_DAYS):
         raise Invalid("access.hours_span", "the span is not right", fields={"until_at": "span"})
     if until_at <= work.now:
         raise Refused("access.not_beforehand", "an approval comes before the use")

@@ -182,3 +182,11 @@ async def _live(work: Work, token: str) -> machine_store.TokenRow | None:
         return None
     found = await machine_store.token(work.session, credentials.digest(token), work.now, work.today)
     return found if found is not None and found.live else None
+
+
+async def listing(work: Work) -> list[dict[str, Any]]:
+    """Every client without its secret."""
+    return [
+        {"client_id": c.client_id, "system": c.system_name, "scopes": list(c.scopes), "state": c.state}
+        for c in await machine_store.clients(work.session)
+    ]
