@@ -1,13 +1,14 @@
 """Sealing: one AES-256-GCM value per disclosure group, bound to the place where it lies.
 
 Sealed value: format(1) algorithm(1) key version(2, big endian) nonce(12) ciphertext tag(16).
-Associated data: format, tenant, table, group, key version, primary key, row version, each of known length; built in
-`_Seat` and nowhere else. A value copied to another row, group, version or tenant does not open.
+Associated data: format, tenant, table, group, key version (each length-prefixed), then length of the primary key, row
+version, primary key. What does not change from row to row is laid out once, in `_Seat`. A value copied to another row, group, version or tenant does not open.
 """
 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final, TypeVar, cast
@@ -35,22 +36,20 @@ _NONCE_END: Final = _HEAD_BYTES + _NONCE_BYTES
 _SEALED_BYTES_MIN: Final = _NONCE_END + 16
 _NONCES_PER_DRAW: Final = 1024
 
+_pack_row: Final = struct.Struct(">HQ").pack
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decoders: dict[type[Any], Callable[[bytes], Any]] = {}
 _nonces: list[bytes] = []
 os.register_at_fork(after_in_child=_nonces.clear)  # a child must never draw its parent's nonces
 
 
-def _draw_nonce() -> bytes:
-    """96 random bits; the kernel is asked once per 1,024 of them. `list.pop` is atomic, so no two threads share one."""
-    try:
-        return _nonces.pop()
-    except IndexError:
-        drawn = os.urandom(_NONCE_BYTES * _NONCES_PER_DRAW)
-        fresh = [drawn[i : i + _NONCE_BYTES] for i in range(0, len(drawn), _NONCE_BYTES)]
-        mine = fresh.pop()
-        _nonces.extend(fresh)
-        return mine
+def _draw_nonces() -> bytes:
+    """One nonce of 96 random bits, and 1,023 more in stock. `list.pop` is atomic, so no two threads get the same one."""
+    drawn = os.urandom(_NONCE_BYTES * _NONCES_PER_DRAW)
+    fresh = [drawn[i : i + _NONCE_BYTES] for i in range(0, len(drawn), _NONCE_BYTES)]
+    mine = fresh.pop()
+    _nonces.extend(fresh)
+    return mine
 
 
 class Spending:
@@ -113,7 +112,7 @@ class TenantRing:
         self._spending = spending or Spending()
         self._on_rotation_due = on_rotation_due
         self._sealing: dict[tuple[str, str], _Seat] = {}
-        self._opening: dict[tuple[str, str, bytes], _Seat] = {}
+        self._opening: dict[tuple[str, str, int], _Seat] = {}
         self._wiped = False
 
     @property
@@ -143,19 +142,24 @@ class TenantRing:
         if seat.spend() >= ROTATION_DUE_AT:
             self._mind_budget(seat, table, group)
         raw_key = key.encode()
-        nonce = _draw_nonce()
-        plain = value if value.__class__ is bytes else _encode(value)
-        aad = seat.aad + len(raw_key).to_bytes(2, "big") + raw_key + row_version.to_bytes(8, "big")
-        return seat.head + nonce + seat.encrypt(nonce, cast(bytes, plain), aad)
+        try:
+            nonce = _nonces.pop()
+        except IndexError:
+            nonce = _draw_nonces()
+        plain: Any = value if value.__class__ is bytes else _encode(value)
+        aad = seat.aad + _pack_row(len(raw_key), row_version) + raw_key
+        return seat.head + nonce + seat.encrypt(nonce, plain, aad)
 
     def open(self, table: str, group: str, key: str, row_version: int, sealed: bytes, type: type[T]) -> T:
         """Open what `seal` made, with any live version. Raises DoesNotOpen, VersionRetired and Purged."""
         try:
-            seat = self._opening[table, group, sealed[:_HEAD_BYTES]]
+            seat = self._sealing[table, group]
         except KeyError:
             seat = self._find_seat(table, group, sealed)
+        if sealed[:_HEAD_BYTES] != seat.head:
+            seat = self._find_seat(table, group, sealed)
         raw_key = key.encode()
-        aad = seat.aad + len(raw_key).to_bytes(2, "big") + raw_key + row_version.to_bytes(8, "big")
+        aad = seat.aad + _pack_row(len(raw_key), row_version) + raw_key
         try:
             plain = seat.decrypt(sealed[_HEAD_BYTES:_NONCE_END], sealed[_NONCE_END:], aad)
         except (InvalidTag, ValueError) as error:
@@ -163,9 +167,10 @@ class TenantRing:
         if type is bytes:
             return cast(T, plain)
         try:
-            return _decoders[type](plain)
+            decode = _decoders[type]
         except KeyError:
-            return _decoder(type)(plain)
+            decode = _decoder(type)
+        return decode(plain)
 
     def version_of(self, sealed: bytes) -> int:
         """Root version that sealed a value; re-keying looks for old ones."""
@@ -223,12 +228,17 @@ class TenantRing:
         return seat
 
     def _find_seat(self, table: str, group: str, sealed: bytes) -> _Seat:
+        """The cipher of the version that a value names; versions older than the newest are the rare case."""
         version = self.version_of(sealed)
-        seat = self._seat(table, group, version)
-        self._opening[table, group, bytes(sealed[:_HEAD_BYTES])] = seat
-        if self._wiped:
-            self._opening.clear()
-            raise Purged(detail=self.tenant)
+        if version == self.seal_version:
+            return self._sealing.get((table, group)) or self._take_seat(table, group)
+        seat = self._opening.get((table, group, version))
+        if seat is None:
+            seat = self._seat(table, group, version)
+            self._opening[table, group, version] = seat
+            if self._wiped:
+                self._opening.clear()
+                raise Purged(detail=self.tenant)
         return seat
 
     def _seat(self, table: str, group: str, version: int) -> _Seat:
