@@ -233,7 +233,7 @@ def _pool(config: Config, login: Login) -> AsyncConnectionPool[psycopg.AsyncConn
     )
     return AsyncConnectionPool(
         config.dsn(login),
-        kwargs={"options": options, "application_name": f"juki {login}", "prepare_threshold": 3},
+        kwargs={"autocommit": True, "options": options, "application_name": f"juki {login}", "prepare_threshold": 3},
         min_size=1,
         max_size=config.pool_max,
         timeout=config.pool_wait_seconds,

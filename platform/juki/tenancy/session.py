@@ -76,6 +76,8 @@ class TenantSession:
 
     async def commit(self) -> None:
         """End the transaction with its effects; called by whoever opened the session."""
+        if self.write and self._connection.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:
+            raise RuntimeError("a failed statement was swallowed: nothing of this transaction can be kept")
         with _translated():
             await self._connection.commit()
         self._begun = False
@@ -107,9 +109,11 @@ class TenantSession:
         self._begun = True
 
     async def _enqueue_entry(self) -> None:
-        """BEGIN (sent by the driver) with the tenant's role, and for writers the comparison of epochs."""
-        if not self.write:
-            await self._connection.execute("SET TRANSACTION READ ONLY")
+        """BEGIN with the tenant's role, and for writers the comparison of epochs.
+
+        The connection is in autocommit and BEGIN is sent here: the driver's own would wait for its answer first.
+        """
+        await self._connection.execute("BEGIN" if self.write else "BEGIN READ ONLY")
         if self._role is not None:
             await self._connection.execute("SELECT set_config('role', %s, true)", (self._role,))
         if self.write:
