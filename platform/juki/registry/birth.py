@@ -8,7 +8,7 @@ from juki.dates import from_date
 from juki.registry import rules
 from juki.registry.change import Birth, Findings
 from juki.registry.move_in import newcomer
-from juki.registry.record import Address, Place, Record
+from juki.registry.resident import Address, Place, Record
 from juki.registry.scene import Drawn, Needs, Scene, outcome
 
 

@@ -6,10 +6,10 @@ import msgspec
 
 from juki.registry import rules
 from juki.registry.change import Cancel, Findings
-from juki.registry.history import as_of, next_version_no, timeline
 from juki.registry.reason import CANCELLED_BY, MIGRATION, REASONS
-from juki.registry.record import Record, Status
+from juki.registry.resident import Record, Status
 from juki.registry.scene import Drawn, Scene
+from juki.registry.timeline import as_of, next_version_no, timeline
 
 
 def cancelling_reason(scene: Scene) -> str:

@@ -10,7 +10,7 @@ import msgspec
 
 from juki.dates import RegistryDate
 from juki.personal import Personal
-from juki.registry.record import Foreigner, Kind, Place, Sex
+from juki.registry.resident import Foreigner, Kind, Place, Sex
 
 
 class Source(StrEnum):

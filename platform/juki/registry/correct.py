@@ -10,9 +10,9 @@ from juki import letters, numbers
 from juki.problem import Invalid
 from juki.registry import items, rules
 from juki.registry.change import Amend, Correct, Finding, Findings, NumberSource
-from juki.registry.history import as_of, correct_from, timeline
-from juki.registry.record import Kind, Record, ResidentCode
+from juki.registry.resident import Kind, Record, ResidentCode
 from juki.registry.scene import Drawn, Needs, Scene, outcome
+from juki.registry.timeline import as_of, correct_from, timeline
 
 _NUMBER = "my_number.my_number"
 _CODE = "resident_code.resident_code"

@@ -6,9 +6,9 @@ import msgspec
 
 from juki.registry import rules
 from juki.registry.change import Death, Findings
-from juki.registry.household import place
+from juki.registry.members import place
 from juki.registry.reason import reason_name
-from juki.registry.record import Record, Removal, Status
+from juki.registry.resident import Record, Removal, Status
 from juki.registry.scene import Drawn, Scene, outcome
 
 REMOVED = frozenset(("status", "removal"))

@@ -6,8 +6,8 @@ import msgspec
 
 from juki.registry import rules
 from juki.registry.change import Findings, HeadChange
-from juki.registry.household import place
-from juki.registry.record import Record
+from juki.registry.members import place
+from juki.registry.resident import Record
 from juki.registry.scene import Drawn, Needs, Scene, outcome
 
 

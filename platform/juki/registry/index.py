@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from juki import letters
 from juki.registry.query import kanas_of, names_of, parts_of
-from juki.registry.record import Record, Status
+from juki.registry.resident import Record, Status
 
 _FULL_MARK: Final = 1 << 16
 """Keeps buckets of full names apart from buckets of family names where both lie in one array."""
@@ -71,15 +71,14 @@ def index_row(indexer: BlindIndex, record: Record) -> tuple[object, ...] | None:
 
 
 def _other_tags(indexer: BlindIndex, record: Record, spread: str) -> list[int] | None:
-    """Tags of the names beside the first: 通称, 漢字, ローマ字, 旧氏, and each given name alone."""
+    """Tags of the names beside the first: 通称, 漢字, ローマ字, 旧氏. Given names alone are found by kana only: their
+    frequencies are too telling for a tag that expects full names."""
     if record.basic is None:
         return None
     tags: dict[int, None] = {}
     for position, name in enumerate(names_of(record.basic)):
-        family, given = parts_of(name)
-        if given:
-            tags[indexer.name_tag("full", letters.fold(given), spread) | _FULL_MARK] = None
         if position:
+            family, _ = parts_of(name)
             tags[indexer.name_tag("family", letters.fold(family), spread)] = None
             tags[indexer.name_tag("full", letters.fold(name), spread) | _FULL_MARK] = None
     return list(tags) or None

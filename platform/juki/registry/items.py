@@ -13,7 +13,7 @@ import msgspec
 from juki import dates
 from juki.dates import RegistryDate
 from juki.problem import Invalid
-from juki.registry.record import GROUPS, Record
+from juki.registry.resident import GROUPS, Record
 
 _UNKNOWN_ALLOWED: Final = frozenset(
     (

@@ -7,8 +7,8 @@ import msgspec
 from juki.dates import from_date
 from juki.registry import rules
 from juki.registry.change import Findings, MoveIn, Newcomer
-from juki.registry.household import relationship_key
-from juki.registry.record import (
+from juki.registry.members import relationship_key
+from juki.registry.resident import (
     Address,
     Basic,
     Domicile,

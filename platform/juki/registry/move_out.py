@@ -11,11 +11,11 @@ from juki.dates import from_date
 from juki.registry import rules
 from juki.registry.change import Findings, MoveInNotice, MoveOut
 from juki.registry.death import REMOVED
-from juki.registry.history import next_version_no, timeline
-from juki.registry.household import place
+from juki.registry.members import place
 from juki.registry.reason import reason_name
-from juki.registry.record import Place, Record, Removal, Status
+from juki.registry.resident import Place, Record, Removal, Status
 from juki.registry.scene import Drawn, Scene, outcome
+from juki.registry.timeline import next_version_no, timeline
 
 
 def check(change: MoveOut, scene: Scene) -> Findings:

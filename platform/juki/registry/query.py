@@ -12,7 +12,7 @@ from juki import dates, letters
 from juki.dates import RegistryDate
 from juki.personal import Personal
 from juki.problem import Invalid
-from juki.registry.record import Address, Basic, Kind, Record, Sex, Status
+from juki.registry.resident import Address, Basic, Kind, Record, Sex, Status
 
 HITS_MAX: Final = 50
 _SPACES: Final = str.maketrans("", "", " 　-‐－ー―")

@@ -7,8 +7,8 @@ import msgspec
 from juki.dates import from_date
 from juki.registry import rules
 from juki.registry.change import Findings, Relocate
-from juki.registry.household import place
-from juki.registry.record import Address, Record
+from juki.registry.members import place
+from juki.registry.resident import Address, Record
 from juki.registry.scene import Drawn, Needs, Scene, outcome
 
 

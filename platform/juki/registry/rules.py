@@ -23,11 +23,11 @@ from juki.registry.change import (
     Reception,
     Source,
 )
-from juki.registry.history import timeline
-from juki.registry.household import HEAD, faults, is_relationship
+from juki.registry.members import HEAD, faults, is_relationship
 from juki.registry.reason import REASONS, Ground, Reason
-from juki.registry.record import Kind, Record, Status
+from juki.registry.resident import Kind, Record, Status
 from juki.registry.scene import Scene
+from juki.registry.timeline import timeline
 
 _AUTHORITIES = (Source.ADMINISTRATION, Source.LOCAL_GOVERNMENT)
 _WAYS: dict[Source, tuple[Channel, ...]] = {

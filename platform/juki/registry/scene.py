@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from juki.personal import Personal
-from juki.registry.history import Event, as_of, timeline, weave
-from juki.registry.household import settle
-from juki.registry.record import Record, Status
+from juki.registry.members import settle
+from juki.registry.resident import Record, Status
+from juki.registry.timeline import Event, as_of, timeline, weave
 
 
 class Scene(Personal, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ import msgspec
 from juki.dates import RegistryDate
 from juki.personal import Personal
 from juki.problem import Invalid
-from juki.registry.record import GROUPS, Record
+from juki.registry.resident import GROUPS, Record
 
 _PLAIN: Final = ("setai_no", "member_order", "is_head", "status", "kind")
 

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from juki.registry.change import Finding, Position
-from juki.registry.record import Basic, Record, Status
+from juki.registry.resident import Basic, Record, Status
 
 HEAD: Final = "世帯主"
 SPOUSES: Final = ("夫", "妻", "夫（未届）", "妻（未届）")

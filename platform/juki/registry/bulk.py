@@ -1,0 +1,169 @@
+"""大量の出し入れ: rows for COPY when an incumbent's data comes in, records in order of 宛名番号 when data goes out.
+
+No rule is checked here: an import checks before it comes, an export takes what is there. Nothing in this file opens a
+connection of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any, Final
+
+import psycopg
+
+from juki.audit import Operation
+from juki.registry import store
+from juki.registry.index import (
+    INDEX_COLUMNS,
+    INDEX_TYPES,
+    NUMBER_COLUMNS,
+    NUMBER_TYPES,
+    BlindIndex,
+    index_row,
+    number_rows,
+    searchable,
+)
+from juki.registry.measures import SupportMeasure
+from juki.registry.protection_store import SUBJECT, subjects
+from juki.registry.resident import GROUPS, Record
+from juki.registry.timeline import Event
+from juki.tenancy import TenantSession
+from juki.vault import TenantRing
+
+_VERSION = tuple(name.strip() for name in store.VERSION_COLUMNS.split(","))
+_EVENT = tuple(name.strip() for name in store.EVENT_COLUMNS.split(","))
+
+COPY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "resident_version": _VERSION,
+    "event": _EVENT,
+    "resident_index_a": INDEX_COLUMNS,
+    "resident_index_b": INDEX_COLUMNS,
+    "resident_number_a": NUMBER_COLUMNS,
+    "resident_number_b": NUMBER_COLUMNS,
+}
+"""Table -> columns in the order in which `copy_rows` and `index_rows` give them."""
+
+COPY_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "resident_version": store.VERSION_TYPES,
+    "event": store.EVENT_TYPES,
+    "resident_index_a": INDEX_TYPES,
+    "resident_index_b": INDEX_TYPES,
+    "resident_number_a": NUMBER_TYPES,
+    "resident_number_b": NUMBER_TYPES,
+}
+"""Table -> PostgreSQL types for a binary COPY."""
+
+
+def copy_rows(
+    ring: TenantRing, record: Record, *, slots: Iterable[str] | None = None, indexed: bool = True
+) -> dict[str, list[tuple[object, ...]]]:
+    """Table -> rows of one version, sealed and indexed. `indexed` False where an earlier version already has the same names,
+    birth and address (see `searchable`). Raises ValueError for a version without `known_from`.
+    """
+    rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record)]}
+    indexers = ring.write_indexes()
+    for slot in slots if slots is not None else tuple(indexers):
+        rows |= index_rows(indexers[slot], slot, record, indexed=indexed)
+    return rows
+
+
+def index_rows(
+    indexer: BlindIndex, slot: str, record: Record, *, indexed: bool = True
+) -> dict[str, list[tuple[object, ...]]]:
+    """Table -> rows of one version in one slot: for an import, and for filling the other slot when an index key is rotated."""
+    row = index_row(indexer, record) if indexed else None
+    return {
+        f"resident_index_{slot}": [row] if row is not None else [],
+        f"resident_number_{slot}": [*number_rows(indexer, record)],
+    }
+
+
+def subject_rows(indexer: BlindIndex, measure_no: int, content: SupportMeasure) -> list[tuple[bytes, int]]:
+    """Rows of `support_subject` (subject_fp, measure_no) of one version of a measure."""
+    return [(indexer.unique(SUBJECT, atena_no), measure_no) for atena_no in subjects(content)]
+
+
+def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
+    """One row of `event` for COPY."""
+    return store.event_row(ring, event)
+
+
+async def iter_records(
+    op: Operation, *, groups: Collection[str] = tuple(GROUPS), batch: int = 500, after: str = ""
+) -> AsyncIterator[tuple[Record, ...]]:
+    """Every resident in order of 宛名番号, each with every version, oldest first; `after` goes on behind a key."""
+    while True:
+        rows = await _page(op.session, after, batch)
+        if not rows:
+            return
+        for atena_no, versions in _opened(op.ring, rows, groups):
+            after = atena_no
+            op.touch(atena_no, my_number="my_number" in groups)
+            yield versions
+
+
+async def _page(session: TenantSession, after: str, batch: int) -> list[tuple[Any, ...]]:
+    return await session.fetch(_PAGE, {"after": after, "batch": batch})
+
+
+_PAGE: Final = (
+    "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, v.valid_from, "
+    "v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed, v.domicile_sealed, "
+    "v.my_number_sealed, v.resident_code_sealed, v.foreigner_sealed, v.entitlements_sealed, v.removal_sealed, "
+    "v.notes_sealed FROM {t}.resident_version v WHERE v.atena_no > %(after)s AND v.atena_no <= coalesce(("
+    "SELECT max(k.atena_no) FROM (SELECT p.atena_no FROM {t}.resident_version p WHERE p.atena_no > %(after)s "
+    "AND p.version_no = 1 ORDER BY p.atena_no LIMIT %(batch)s) AS k), '') ORDER BY v.atena_no, v.version_no"
+)
+
+
+def iter_records_sync(
+    connection: psycopg.Connection[Any],
+    schema: str,
+    ring: TenantRing,
+    *,
+    groups: Collection[str] = tuple(GROUPS),
+    batch: int = 500,
+    after: str = "",
+) -> Iterator[tuple[Record, ...]]:
+    """As `iter_records`, on a connection of the caller's own that already has the tenant's role (`tenancy.bulk`)."""
+    query = store.page_query(_PAGE, schema)
+    while True:
+        rows = connection.execute(query, {"after": after, "batch": batch}).fetchall()
+        if not rows:
+            return
+        for atena_no, versions in _opened(ring, rows, groups):
+            after = atena_no
+            yield versions
+
+
+def _opened(
+    ring: TenantRing, rows: list[tuple[Any, ...]], groups: Collection[str]
+) -> Iterator[tuple[str, tuple[Record, ...]]]:
+    for atena_no, group in groupby(rows, key=lambda row: row[0]):
+        yield atena_no, tuple(store.open_record(ring, row, groups) for row in group)
+
+
+def to_index(versions: Iterable[Record]) -> Iterator[Record]:
+    """Of one resident's versions, those that bring names, birth or address no earlier one had."""
+    seen: set[tuple[object, ...]] = set()
+    for version in versions:
+        key = searchable(version)
+        if key not in seen:
+            seen.add(key)
+            yield version
+
+
+async def iter_events(op: Operation, *, batch: int = 1000, after: int = 0) -> AsyncIterator[Event]:
+    """Every change in the ledger in order of its number."""
+    while True:
+        rows = await op.session.fetch(
+            "SELECT event_no FROM {t}.event WHERE event_no > %(after)s ORDER BY event_no LIMIT %(batch)s",
+            {"after": after, "batch": batch},
+        )
+        if not rows:
+            return
+        found: Mapping[int, Event] = await store.events(op.session, op.ring, [row[0] for row in rows])
+        for (event_no,) in rows:
+            after = event_no
+            yield found[event_no]

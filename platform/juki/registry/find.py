@@ -1,0 +1,198 @@
+"""照会: candidates by blind index, each opened and compared, past names marked, at most fifty shown.
+
+A blind index answers with strangers among the right people (that is what hides them), so nothing it says reaches a screen
+before the opened record agrees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final, LiteralString
+
+from juki import letters
+from juki.audit import Operation
+from juki.dates import RegistryDate, today_in_japan
+from juki.problem import Refused
+from juki.registry import store
+from juki.registry.index import other_query
+from juki.registry.protection_store import protected_among
+from juki.registry.query import HITS_MAX, Hit, Hits, Query, Terms, digits, hit, matches, terms
+from juki.registry.resident import Record, Status
+from juki.registry.timeline import as_of, timeline
+
+CANDIDATES_MAX: Final = 3000
+"""Residents opened for one search; beyond it the answer is capped whatever the comparison says."""
+
+
+async def search(op: Operation, query: Query) -> Hits:
+    """照会: residents and removed residents of the caller's municipality who satisfy every condition.
+
+    The purpose of the look-up stands in the operation. Raises Invalid `registry.query_empty` or a date code, Refused
+    `access.right_missing` for a number without its right.
+    """
+    wanted = terms(query)
+    rows, cut = await _candidates(op, query, wanted)
+    found, more = _compare(op, query, wanted, rows)
+    hits = await _show(op, query, found)
+    op.fact(hits=len(hits), capped=int(cut or more))
+    return Hits(hits=hits, capped=cut or more)
+
+
+async def _candidates(op: Operation, query: Query, wanted: Terms) -> tuple[list[tuple[Any, ...]], bool]:
+    """Every version, sealed, of each resident whom the indexes name; whether there were more than we open."""
+    conditions: list[LiteralString] = []
+    params: dict[str, object] = {"limit": CANDIDATES_MAX + 1}
+    _by_key(query, conditions, params)
+    _by_number(op, query, conditions, params)
+    _by_index(op, wanted, conditions, params)
+    rows = await op.session.fetch(
+        "WITH found AS MATERIALIZED (SELECT DISTINCT i.atena_no FROM {t}.resident_version i WHERE "
+        + " AND ".join(conditions)
+        + " LIMIT %(limit)s) "
+        "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+        "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
+        "FROM found JOIN {t}.resident_version v ON v.atena_no = found.atena_no ORDER BY v.atena_no, v.version_no"
+        if _only_keys(query)
+        else store.in_slot(
+            "WITH found AS MATERIALIZED (SELECT DISTINCT i.atena_no FROM {t}.resident_index_{slot} i WHERE "
+            + " AND ".join(conditions)
+            + " LIMIT %(limit)s) "
+            "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+            "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
+            "FROM found JOIN {t}.resident_version v ON v.atena_no = found.atena_no ORDER BY v.atena_no, v.version_no",
+            op.ring.index.slot,
+        ),
+        params,
+    )
+    people = len({row[0] for row in rows})
+    return rows, people > CANDIDATES_MAX
+
+
+def _only_keys(query: Query) -> bool:
+    """True where no blind index of names is needed: 宛名番号 and 世帯番号 stand plainly on every version."""
+    return not any((query.kana, query.name, query.birth, query.address, query.my_number, query.resident_code))
+
+
+def _by_key(query: Query, conditions: list[LiteralString], params: dict[str, object]) -> None:
+    if query.atena_no.strip():
+        conditions.append("i.atena_no = %(atena_no)s")
+        params["atena_no"] = digits(query.atena_no)
+    if query.setai_no.strip():
+        params["setai_no"] = digits(query.setai_no)
+        conditions.append(
+            "i.atena_no IN (SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = %(setai_no)s)"
+        )
+
+
+def _by_number(op: Operation, query: Query, conditions: list[LiteralString], params: dict[str, object]) -> None:
+    if query.my_number.strip():
+        if not op.caller.may("resident.my_number"):
+            raise Refused("access.right_missing", "searching by 個人番号 needs its right", right="resident.my_number")
+        params["my_number"] = op.ring.index.unique("my_number", digits(query.my_number))
+        conditions.append(
+            "i.atena_no IN (SELECT n.atena_no FROM {t}.resident_number_{slot} n "
+            "WHERE n.kind = 'my_number' AND n.number_fp = %(my_number)s)"
+        )
+    if query.resident_code.strip():
+        if not op.caller.may("resident.code"):
+            raise Refused("access.right_missing", "searching by 住民票コード needs its right", right="resident.code")
+        params["resident_code"] = op.ring.index.unique("resident_code", digits(query.resident_code))
+        conditions.append(
+            "i.atena_no IN (SELECT n.atena_no FROM {t}.resident_number_{slot} n "
+            "WHERE n.kind = 'resident_code' AND n.number_fp = %(resident_code)s)"
+        )
+
+
+def _by_index(op: Operation, wanted: Terms, conditions: list[LiteralString], params: dict[str, object]) -> None:
+    indexer = op.ring.index
+    if wanted.name:
+        params["family"] = indexer.name_tags("family", wanted.name)
+        params["full"] = indexer.name_tags("full", wanted.name)
+        params["other"] = other_query(indexer, wanted.name)
+        conditions.append(
+            "(i.family_fp = ANY(%(family)s::bigint[]) OR i.full_fp = ANY(%(full)s::bigint[]) "
+            "OR i.other_fp && %(other)s::bigint[])"
+        )
+    if wanted.family_kana or wanted.given_kana:
+        for position, tokens in enumerate(indexer.kana_query(wanted.family_kana, wanted.given_kana)):
+            params["kana_a" if position == 0 else "kana_b"] = tokens
+            conditions.append(
+                "i.kana_fp && %(kana_a)s::integer[]" if position == 0 else "i.kana_fp && %(kana_b)s::integer[]"
+            )
+    if wanted.birth is not None:
+        params["birth"] = _birth_tokens(op, wanted.birth)
+        conditions.append("i.birth_fp && %(birth)s::integer[]")
+    if wanted.address:
+        params["address"] = indexer.address_query(wanted.address)[0]
+        conditions.append("i.address_fp && %(address)s::integer[]")
+
+
+def _birth_tokens(op: Operation, birth: RegistryDate) -> list[int]:
+    if not birth.month:
+        return op.ring.index.birth_query(birth.year)[0]
+    return op.ring.index.birth_query(birth.year, birth.month, birth.day or None)[0]
+
+
+def _compare(
+    op: Operation, query: Query, wanted: Terms, rows: Sequence[Sequence[Any]]
+) -> tuple[list[tuple[Record, bool]], bool]:
+    """(version in force, found by the past) of each resident who fits, and whether there are more than fifty."""
+    today = today_in_japan(op.now)
+    groups = ("basic", "address") if wanted.address else ("basic",)
+    found: list[tuple[Record, bool]] = []
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        versions = [store.open_record(op.ring, row, groups) for row in group]
+        line = timeline(versions)
+        held = as_of(line, today) or (line[0] if line else None)
+        if held is None or held.status is Status.VOID:
+            continue
+        if not query.include_removed and held.status is not Status.RESIDENT:
+            continue
+        now_fits = _fits(query, wanted, held)
+        if now_fits or any(_fits(query, wanted, v) for v in versions):
+            if len(found) == HITS_MAX:
+                return found, True
+            found.append((held, not now_fits))
+    return found, False
+
+
+def _fits(query: Query, wanted: Terms, version: Record) -> bool:
+    if query.setai_no.strip() and version.setai_no != digits(query.setai_no):
+        return False
+    return matches(wanted, version.basic, version.address)
+
+
+async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]]) -> tuple[Hit, ...]:
+    """Rows of the result, sorted by reading; a machine never sees a person under 支援措置."""
+    shown = [record.atena_no for record, _ in found]
+    under = await protected_among(op, shown)
+    knows = op.caller.actor_kind == "operator" or op.caller.may("protection.read")
+    rows = {(r[0], r[1]): r for r in await store.rows_of(op.session, shown)}
+    hits: list[Hit] = []
+    for record, past in found:
+        if record.atena_no in under and not knows:
+            continue
+        full = store.open_record(op.ring, rows[record.atena_no, record.version_no], ("basic", "address"))
+        op.touch(record.atena_no, my_number=bool(query.my_number))
+        hits.append(hit(full, query=query, past=past, protected=record.atena_no in under))
+    return tuple(sorted(hits, key=lambda h: (letters.kana_key(h.name_kana), h.birth.iso(), h.atena_no)))
+
+
+async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> tuple[str, ...]:
+    """宛名番号 of everyone here, removed or not, with the same name, sex and 生年月日 (再転入 by eye)."""
+    if birth.year <= 0 or not name.strip():
+        return ()
+    query = Query(name=name)
+    wanted = Terms(name=letters.fold(name), birth=birth if not birth.note else None)
+    rows, _ = await _candidates(op, query, wanted)
+    found: list[str] = []
+    for atena_no, group in groupby(rows, key=lambda row: row[0]):
+        line = timeline(store.open_record(op.ring, row, ("basic",)) for row in group)
+        held = as_of(line)
+        if held is None or held.status is Status.VOID or held.basic is None:
+            continue
+        same = letters.fold(held.basic.name) == wanted.name and held.basic.birth.iso() == birth.iso()
+        if same and held.basic.sex.value == sex:
+            found.append(atena_no)
+    return tuple(found)

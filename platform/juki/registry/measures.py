@@ -1,0 +1,214 @@
+"""支援措置・抑止: whose record is held back, from whom, and what the clerk at the counter is told.
+
+Source: 住民記録システム標準仕様書 3.4 (支援措置), 3.1 (抑止). One year, renewable, never ending silently (R-1-B2-DAT-05).
+"""
+
+from __future__ import annotations
+
+import calendar
+import datetime as dt
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from juki.dates import RegistryDate
+from juki.personal import Personal, SealedGroup
+from juki.registry.resident import Sex
+
+
+class MeasureState(StrEnum):
+    """支援措置の状態."""
+
+    PROVISIONAL = "provisional"  # 仮支援措置
+    IN_FORCE = "in_force"  # 支援措置中, also past its last day until somebody ends it
+    ENDED = "ended"  # 終了
+
+
+class Process(StrEnum):
+    """抑止する処理."""
+
+    CHANGE = "change"  # 異動
+    ISSUE = "issue"  # 発行
+    INQUIRY = "inquiry"  # 照会
+
+
+class Level(StrEnum):
+    """抑止の強さ."""
+
+    ERROR = "error"
+    ALERT = "alert"
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
+    """支援措置希望有無, with the place it is about where the item names one."""
+
+    wanted: bool = False
+    place: str = ""
+
+    def __repr__(self) -> str:
+        return "<Wish withheld>"
+
+
+class SupportMeasure(SealedGroup, frozen=True, kw_only=True):
+    """支援措置の申出: the 29 items in the order of the list, and who else is under the same measure."""
+
+    name: str  # [1]
+    birth: RegistryDate  # [2]
+    address: str  # [3]
+    contact: str = ""  # [4] 連絡先
+    situation: str = ""  # [5] 申出者の状況
+    browsing: Wish = Wish()  # [6] 住民基本台帳の閲覧(現住所)
+    copies: Wish = Wish()  # [7] 住民票の写し等の交付(現住所)
+    removed_copies: Wish = Wish()  # [8] 住民票の除票の写し等の交付(前住所等)
+    domicile_copies: Wish = Wish()  # [9] 戸籍の附票の写しの交付(現本籍)
+    former_domicile_copies: Wish = Wish()  # [10] 戸籍の附票(除票)の写しの交付(前本籍等)
+    property_support: Wish = Wish()  # [11] 固定資産所在市区町村における準じた支援
+    other: str = ""  # [12] その他
+    name_kana: str = ""  # [13] 日本人氏名の振り仮名
+    foreign_name_kana: str = ""  # [14] 外国人氏名のフリガナ
+    alias: str = ""  # [15] 通称
+    alias_kana: str = ""  # [15] 通称のフリガナ
+    former_surname: str = ""  # [16] 旧氏
+    former_surname_kana: str = ""  # [16] 旧氏のフリガナ
+    atena_no: str = ""  # [17]
+    sex: Sex = Sex.UNKNOWN  # [18]
+    forwarded_to: str = ""  # [19] 転送先市区町村名
+    forwarded_on: dt.date | None = None  # [20]
+    starts_on: dt.date | None = None  # [21]
+    ends_on: dt.date | None = None  # [22]
+    provisional: bool = False  # [23]
+    provisional_from: dt.date | None = None  # [24]
+    provisional_until: dt.date | None = None  # [25]
+    forwarded_duties: str = ""  # [26] 転送を受けた市区町村が支援を求められている事務
+    forwarded_received_on: dt.date | None = None  # [27]
+    found_needless_on: dt.date | None = None  # [28] 支援の必要性がないことを確認したときの連絡年月日
+    first_received_by: str = ""  # [29] 当初受付市区町村
+    protected_with: tuple[str, ...] = ()  # 併せて支援を求める者の宛名番号
+    feared: str = ""  # 加害者とされる者
+    ended_because: str = ""  # 終了の理由
+
+
+MEASURE_ITEMS: Final[dict[int, tuple[str, ...]]] = {
+    1: ("name",),
+    2: ("birth",),
+    3: ("address",),
+    4: ("contact",),
+    5: ("situation",),
+    6: ("browsing",),
+    7: ("copies",),
+    8: ("removed_copies",),
+    9: ("domicile_copies",),
+    10: ("former_domicile_copies",),
+    11: ("property_support",),
+    12: ("other",),
+    13: ("name_kana",),
+    14: ("foreign_name_kana",),
+    15: ("alias", "alias_kana"),
+    16: ("former_surname", "former_surname_kana"),
+    17: ("atena_no",),
+    18: ("sex",),
+    19: ("forwarded_to",),
+    20: ("forwarded_on",),
+    21: ("starts_on",),
+    22: ("ends_on",),
+    23: ("provisional",),
+    24: ("provisional_from",),
+    25: ("provisional_until",),
+    26: ("forwarded_duties",),
+    27: ("forwarded_received_on",),
+    28: ("found_needless_on",),
+    29: ("first_received_by",),
+}
+"""Home of each of the 29 items of 支援措置."""
+
+
+class Measure(Personal, frozen=True, kw_only=True):
+    """支援措置の一版: the state of one measure at one moment; `version_no` counts from 1."""
+
+    measure_no: int
+    version_no: int
+    state: MeasureState
+    content: SupportMeasure
+    known_from: dt.datetime
+    entered_by: str
+
+
+class Suppression(Personal, frozen=True, kw_only=True):
+    """抑止: one process of one resident held back. `released` is true while a release is in effect."""
+
+    suppression_no: int
+    atena_no: str
+    process: Process
+    level: Level
+    starts_on: dt.date
+    ends_on: dt.date | None
+    set_by: str
+    reason: str
+    released: bool = False
+
+
+class Protection(Personal, frozen=True, kw_only=True):
+    """What stands over one resident today, as this caller may know it."""
+
+    atena_no: str
+    protected: bool = False
+    provisional: bool = False
+    overdue: bool = False  # the last day has passed and nobody has ended or renewed it
+    suppressions: tuple[Suppression, ...] = ()
+    measures: tuple[Measure, ...] = ()  # only with the right protection.read
+
+    def level(self, process: Process) -> Level | None:
+        """Strongest 抑止 in effect on a process, None where none is."""
+        levels = {s.level for s in self.suppressions if s.process is process and not s.released}
+        return Level.ERROR if Level.ERROR in levels else Level.ALERT if levels else None
+
+
+class IssueBlock(msgspec.Struct, frozen=True, kw_only=True):
+    """What an issue must heed: `refused` is said to the applicant and is the same whatever the cause; `notice` is for the clerk."""
+
+    refused: str = ""
+    notice: str = ""
+
+
+NEUTRAL_REFUSAL: Final = "registry.issue_not_possible"
+
+
+def issue_block(protection: Protection, relation: str) -> IssueBlock:
+    """Whether a certificate may go out. `relation`: self, household, agent, official, third_party.
+
+    Under 支援措置 only the person and an official use go on, and the clerk is told to make sure who stands there; a member of
+    the household or an agent may be sent by the person feared, so both are refused like a stranger.
+    """
+    if protection.level(Process.ISSUE) is Level.ERROR:
+        return IssueBlock(refused=NEUTRAL_REFUSAL, notice="registry.issue_suppressed")
+    if protection.protected and relation not in ("self", "official"):
+        return IssueBlock(refused=NEUTRAL_REFUSAL, notice="registry.protected_refuse")
+    if protection.protected:
+        return IssueBlock(notice="registry.protected_confirm_identity")
+    if protection.level(Process.ISSUE) is Level.ALERT:
+        return IssueBlock(notice="registry.issue_alert")
+    return IssueBlock()
+
+
+def last_day(starts_on: dt.date) -> dt.date:
+    """支援措置の終了年月日: one year, 2020-04-01 to 2021-03-31; a start on 29 February ends on 28 February."""
+    year = starts_on.year + 1
+    day = min(starts_on.day, calendar.monthrange(year, starts_on.month)[1])
+    same = dt.date(year, starts_on.month, day)
+    return same if day < starts_on.day else same - dt.timedelta(days=1)
+
+
+def renewable_from(ends_on: dt.date) -> dt.date:
+    """First day on which a measure may be renewed: one month before its last day."""
+    year, month = (ends_on.year, ends_on.month - 1) if ends_on.month > 1 else (ends_on.year - 1, 12)
+    return dt.date(year, month, min(ends_on.day, calendar.monthrange(year, month)[1]))
+
+
+def warning(ends_on: dt.date | None, today: dt.date) -> str:
+    """期間終了の知らせ: `ending` within the month before the last day, `overdue` after it, empty otherwise."""
+    if ends_on is None:
+        return ""
+    if today > ends_on:
+        return "overdue"
+    return "ending" if today >= renewable_from(ends_on) else ""

@@ -1,0 +1,268 @@
+"""支援措置・抑止の受付: begin provisionally or in full, renew, forward, end with a reason; hold a process back and release it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+import msgspec
+
+from juki.audit import Operation
+from juki.dates import today_in_japan
+from juki.problem import Invalid, NotFound, Refused
+from juki.registry import protection_store, store
+from juki.registry.measures import (
+    IssueBlock,
+    Level,
+    Measure,
+    MeasureState,
+    Process,
+    Protection,
+    SupportMeasure,
+    Suppression,
+    issue_block,
+    last_day,
+    renewable_from,
+    warning,
+)
+
+
+async def protections(op: Operation, atena_nos: Sequence[str]) -> dict[str, Protection]:
+    """What stands over each of the residents named; the measures themselves only with the right protection.read."""
+    today = today_in_japan(op.now)
+    under = await protection_store.protected_among(op, atena_nos)
+    held = await protection_store.suppressions(op, atena_nos)
+    in_full = op.caller.may("protection.read")
+    return {
+        atena_no: _protection(atena_no, under.get(atena_no, []), held, today, in_full=in_full) for atena_no in atena_nos
+    }
+
+
+def _protection(
+    atena_no: str, under: Sequence[Measure], held: Sequence[Suppression], today: dt.date, *, in_full: bool
+) -> Protection:
+    return Protection(
+        atena_no=atena_no,
+        protected=bool(under),
+        provisional=any(m.state is MeasureState.PROVISIONAL for m in under),
+        overdue=any(warning(_last_day(m), today) == "overdue" for m in under),
+        suppressions=tuple(s for s in held if s.atena_no == atena_no),
+        measures=tuple(under) if in_full else (),
+    )
+
+
+def _last_day(measure: Measure) -> dt.date | None:
+    provisional = measure.state is MeasureState.PROVISIONAL
+    return measure.content.provisional_until if provisional else measure.content.ends_on
+
+
+async def protection(op: Operation, atena_no: str) -> Protection:
+    """What stands over one resident; an unknown one answers as one without any notice."""
+    return (await protections(op, [atena_no]))[atena_no]
+
+
+async def issue_blocks(op: Operation, atena_nos: Sequence[str], relation: str) -> dict[str, IssueBlock]:
+    """For each resident, whether a certificate may go out to this kind of applicant and what the clerk is told."""
+    return {a: issue_block(p, relation) for a, p in (await protections(op, atena_nos)).items()}
+
+
+async def enter_protection(op: Operation, content: SupportMeasure) -> int:
+    """支援措置の開始: a new measure, provisional where item 23 says so; the last day is computed. Returns its number.
+
+    Raises Refused `access.right_missing`, Invalid naming the item, NotFound `registry.unknown_resident`.
+    """
+    _need(op, "protection.enter")
+    wanted = (content.atena_no, *content.protected_with)
+    known = {row[0] for row in await store.rows_of(op.session, wanted)}
+    if not content.atena_no or not set(wanted) <= known:
+        raise NotFound("registry.unknown_resident", "no such resident here")
+    measure_no = (await store.draw(op.session, "measure_seq", 1))[0]
+    state = MeasureState.PROVISIONAL if content.provisional else MeasureState.IN_FORCE
+    await _append(op, measure_no, 1, state, _with_period(content, state))
+    return measure_no
+
+
+async def confirm_protection(op: Operation, measure_no: int, starts_on: dt.date) -> None:
+    """仮支援措置 becomes 支援措置 from a day on."""
+    now = await _latest(op, measure_no)
+    if now.state is not MeasureState.PROVISIONAL:
+        raise Invalid("registry.measure_state", "only a provisional measure can be confirmed")
+    content = msgspec.structs.replace(now.content, starts_on=starts_on, ends_on=None)
+    await _append(
+        op, measure_no, now.version_no + 1, MeasureState.IN_FORCE, _with_period(content, MeasureState.IN_FORCE)
+    )
+
+
+async def renew_protection(op: Operation, measure_no: int) -> dt.date:
+    """支援措置の延長: one more year from the day after the last, possible from one month before; the new last day.
+
+    A measure past its last day is renewed without a gap. Raises Invalid `registry.too_early_to_renew`.
+    """
+    now = await _latest(op, measure_no)
+    ends_on = now.content.ends_on
+    if now.state is not MeasureState.IN_FORCE or ends_on is None:
+        raise Invalid("registry.measure_state", "only a measure in force can be renewed")
+    if today_in_japan(op.now) < renewable_from(ends_on):
+        raise Invalid("registry.too_early_to_renew", "renewal opens one month before the last day")
+    renewed = last_day(ends_on + dt.timedelta(days=1))
+    content = msgspec.structs.replace(now.content, ends_on=renewed)
+    await _append(op, measure_no, now.version_no + 1, MeasureState.IN_FORCE, content)
+    return renewed
+
+
+async def amend_protection(op: Operation, measure_no: int, content: SupportMeasure) -> None:
+    """Items of a measure read differently from now on (forwarding, wishes, contact); state and period stay."""
+    now = await _latest(op, measure_no)
+    kept = now.content
+    content = msgspec.structs.replace(
+        content,
+        atena_no=kept.atena_no,
+        starts_on=kept.starts_on,
+        ends_on=kept.ends_on,
+        provisional=kept.provisional,
+        provisional_from=kept.provisional_from,
+        provisional_until=kept.provisional_until,
+    )
+    await _append(op, measure_no, now.version_no + 1, now.state, content)
+
+
+async def end_protection(op: Operation, measure_no: int, reason: str) -> None:
+    """支援措置の終了: only ever by a person, with a reason (never silently)."""
+    if not reason.strip():
+        raise Invalid("registry.reason_missing", "ending needs a reason", fields={"reason": "registry.reason_missing"})
+    now = await _latest(op, measure_no)
+    content = msgspec.structs.replace(now.content, ended_because=reason)
+    await _append(op, measure_no, now.version_no + 1, MeasureState.ENDED, content)
+
+
+async def protection_alerts(op: Operation) -> tuple[tuple[Measure, str], ...]:
+    """期間終了の知らせ: measures whose last day is near (`ending`) or has passed (`overdue`), soonest first."""
+    _need(op, "protection.read")
+    today = today_in_japan(op.now)
+    found: list[tuple[Measure, str]] = []
+    for measure in await protection_store.latest_measures(op, ended=False):
+        if told := warning(_last_day(measure), today):
+            op.touch(measure.content.atena_no)
+            found.append((measure, told))
+    return tuple(found)
+
+
+async def measure_history(op: Operation, measure_no: int) -> tuple[Measure, ...]:
+    """Every version of one measure, oldest first. NotFound `registry.unknown_measure`."""
+    _need(op, "protection.read")
+    found = await protection_store.measures(op, [measure_no])
+    if not found:
+        raise NotFound("registry.unknown_measure", "no such measure")
+    op.touch(found[-1].content.atena_no)
+    return tuple(found)
+
+
+async def measures_in_force(op: Operation) -> tuple[Measure, ...]:
+    """支援措置の一覧: every measure that nobody has ended, soonest last day first."""
+    _need(op, "protection.read")
+    found = await protection_store.latest_measures(op, ended=False)
+    for measure in found:
+        op.touch(measure.content.atena_no)
+    return tuple(found)
+
+
+async def suppress(
+    op: Operation,
+    atena_nos: Sequence[str],
+    process: Process,
+    level: Level,
+    *,
+    starts_on: dt.date,
+    ends_on: dt.date | None = None,
+    reason: str,
+) -> tuple[int, ...]:
+    """抑止の設定 on a person or a whole household; `ends_on` reminds and lifts nothing. Returns the numbers."""
+    _need(op, "protection.enter")
+    if not reason.strip():
+        raise Invalid("registry.reason_missing", "needs a reason", fields={"reason": "registry.reason_missing"})
+    known = {row[0] for row in await store.rows_of(op.session, atena_nos)}
+    if not atena_nos or not set(atena_nos) <= known:
+        raise NotFound("registry.unknown_resident", "no such resident here")
+    numbers = await store.draw(op.session, "suppression_seq", len(atena_nos))
+    for number, atena_no in zip(numbers, atena_nos, strict=True):
+        op.touch(atena_no)
+        await protection_store.add_suppression(
+            op,
+            Suppression(
+                suppression_no=number,
+                atena_no=atena_no,
+                process=process,
+                level=level,
+                starts_on=starts_on,
+                ends_on=ends_on,
+                set_by=op.caller.actor_id,
+                reason=reason,
+            ),
+        )
+    return tuple(numbers)
+
+
+async def release(op: Operation, atena_no: str, suppression_no: int, *, minutes: int | None, reason: str) -> None:
+    """抑止の解除 with a reason: for a while (it comes back by itself) or, with `minutes` None, for good."""
+    _need(op, "protection.enter")
+    if not reason.strip():
+        raise Invalid("registry.reason_missing", "needs a reason", fields={"reason": "registry.reason_missing"})
+    if minutes is not None and not 1 <= minutes <= 480:
+        raise Invalid("registry.release_minutes", "between 1 and 480", fields={"minutes": "registry.release_minutes"})
+    held = await protection_store.suppressions(op, [atena_no])
+    if all(s.suppression_no != suppression_no for s in held):
+        raise NotFound("registry.unknown_suppression", "no such suppression")
+    op.touch(atena_no)
+    until = None if minutes is None else op.now + dt.timedelta(minutes=minutes)
+    await protection_store.add_release(op, suppression_no, until, reason)
+
+
+async def suppressions(op: Operation, atena_no: str) -> tuple[Suppression, ...]:
+    """抑止 of one resident that were not released for good."""
+    return tuple(await protection_store.suppressions(op, [atena_no]))
+
+
+def _need(op: Operation, right: str) -> None:
+    if not op.caller.may(right):
+        raise Refused("access.right_missing", "the duty does not carry this right", right=right)
+
+
+async def _latest(op: Operation, measure_no: int) -> Measure:
+    _need(op, "protection.enter")
+    found = await protection_store.measures(op, [measure_no])
+    if not found:
+        raise NotFound("registry.unknown_measure", "no such measure")
+    if found[-1].state is MeasureState.ENDED:
+        raise Invalid("registry.measure_state", "this measure has ended")
+    return found[-1]
+
+
+async def _append(
+    op: Operation, measure_no: int, version_no: int, state: MeasureState, content: SupportMeasure
+) -> None:
+    for atena_no in protection_store.subjects(content):
+        op.touch(atena_no)
+    await protection_store.add_measure(
+        op,
+        Measure(
+            measure_no=measure_no,
+            version_no=version_no,
+            state=state,
+            content=content,
+            known_from=op.now,
+            entered_by=op.caller.actor_id,
+        ),
+    )
+
+
+def _with_period(content: SupportMeasure, state: MeasureState) -> SupportMeasure:
+    """The period that follows from the first day: one year, 仮支援措置 until it is decided."""
+    if state is MeasureState.PROVISIONAL:
+        if content.provisional_from is None:
+            code = "registry.required"
+            raise Invalid(code, "a provisional measure needs its first day", fields={"provisional_from": code})
+        return content
+    if content.starts_on is None:
+        code = "registry.required"
+        raise Invalid(code, "a measure needs its first day", fields={"starts_on": code})
+    return msgspec.structs.replace(content, ends_on=last_day(content.starts_on))

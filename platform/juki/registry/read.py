@@ -1,0 +1,149 @@
+"""照会: one record, a household or a whole history, on a day and as known at an instant; only the groups the caller may see."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from itertools import groupby
+from typing import Final
+
+from juki.audit import Operation
+from juki.dates import from_date, today_in_japan
+from juki.problem import NotFound, Refused
+from juki.registry import store
+from juki.registry.protection_store import protected_among
+from juki.registry.reason import MIGRATION
+from juki.registry.resident import GROUPS, Household, Record, Status
+from juki.registry.timeline import Event, Version, superseded, timeline
+from juki.registry.timeline import as_of as in_force
+
+OPEN_GROUPS: Final = frozenset(("basic", "address", "domicile", "foreigner", "entitlements", "removal", "notes"))
+"""Groups that go with the right to read a resident."""
+
+GUARDED: Final = {"my_number": "resident.my_number", "resident_code": "resident.code"}
+"""Groups that need a right of their own."""
+
+
+def check_groups(op: Operation, groups: Collection[str]) -> None:
+    """Raises Refused `registry.group_not_allowed` where a group needs a right the caller lacks, NotFound for no group."""
+    for group in groups:
+        if group not in GROUPS:
+            raise NotFound("registry.group_unknown", "no such group of items")
+        if not op.caller.may(GUARDED.get(group, "resident.read")):
+            raise Refused("registry.group_not_allowed", "this group needs a right of its own", group=group)
+
+
+def _touch(op: Operation, record: Record) -> None:
+    op.touch(record.atena_no, my_number=record.my_number is not None)
+
+
+async def record(
+    op: Operation,
+    atena_no: str,
+    *,
+    groups: Collection[str] = OPEN_GROUPS,
+    as_of: dt.date | None = None,
+    known_at: dt.datetime | None = None,
+) -> Record:
+    """住民票: the version in force on a day (today in Japan by default) as known at an instant (now by default).
+
+    Raises NotFound `registry.unknown_resident` for whoever is unknown here, was not yet entered then, or is not for this
+    caller to know of; Refused `registry.group_not_allowed`.
+    """
+    check_groups(op, groups)
+    rows = await store.rows_of(op.session, [atena_no])
+    line = timeline((store.open_record(op.ring, row, ()) for row in rows), known_at)
+    held = in_force(line, as_of or today_in_japan(op.now))
+    if held is None or await _hidden(op, atena_no):
+        raise NotFound("registry.unknown_resident", "no such resident here")
+    opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), groups)
+    _touch(op, opened)
+    return opened
+
+
+async def _hidden(op: Operation, atena_no: str) -> bool:
+    """A machine never learns of a person under 支援措置; staff see the notice and act on it."""
+    if op.caller.actor_kind != "machine" or op.caller.may("protection.read"):
+        return False
+    return bool(await protected_among(op, [atena_no]))
+
+
+async def household(
+    op: Operation,
+    setai_no: str,
+    *,
+    groups: Collection[str] = OPEN_GROUPS,
+    as_of: dt.date | None = None,
+    known_at: dt.datetime | None = None,
+) -> Household:
+    """世帯: its residents on a day, head first. Raises NotFound `registry.unknown_household`."""
+    check_groups(op, groups)
+    day = as_of or today_in_japan(op.now)
+    rows = await store.rows_of_household(op.session, setai_no)
+    found: list[Record] = []
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        own = list(group)
+        held = in_force(timeline((store.open_record(op.ring, row, ()) for row in own), known_at), day)
+        if held is None or held.setai_no != setai_no or held.status is not Status.RESIDENT:
+            continue
+        if await _hidden(op, held.atena_no):
+            continue
+        found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
+    if not found and not rows:
+        raise NotFound("registry.unknown_household", "no such household here")
+    for member in found:
+        _touch(op, member)
+    return Household(setai_no=setai_no, members=tuple(sorted(found, key=lambda m: m.member_order)))
+
+
+async def history(
+    op: Operation, atena_no: str, *, groups: Collection[str] = OPEN_GROUPS, known_at: dt.datetime | None = None
+) -> tuple[Version, ...]:
+    """異動履歴: every version with its change, oldest first, corrected and cancelled ones included and marked.
+
+    Raises NotFound `registry.unknown_resident`.
+    """
+    check_groups(op, groups)
+    rows = await store.rows_of(op.session, [atena_no])
+    records = [store.open_record(op.ring, row, groups) for row in rows]
+    known = [r for r in records if known_at is None or (r.known_from is not None and r.known_from <= known_at)]
+    if not known or await _hidden(op, atena_no):
+        raise NotFound("registry.unknown_resident", "no such resident here")
+    made = await store.events(op.session, op.ring, (r.event_no for r in known))
+    gone = superseded(known)
+    for version in known:
+        _touch(op, version)
+    return tuple(
+        Version(record=r, event=made.get(r.event_no) or _arrival(r, op.now), superseded_by=gone.get(r.version_no))
+        for r in known
+    )
+
+
+def _arrival(version: Record, now: dt.datetime) -> Event:
+    """データ移行: what a version that came with the incumbent's data tells of its own change."""
+    known_from = version.known_from or now
+    return Event(
+        event_no=version.event_no,
+        reason=MIGRATION.code,
+        occurred_on=from_date(version.valid_from),
+        notified_on=None,
+        processed_on=today_in_japan(known_from),
+        known_from=known_from,
+    )
+
+
+async def current(op: Operation, atena_nos: Iterable[str], groups: Collection[str]) -> dict[str, Record]:
+    """The versions in force today of the residents named, with the groups named; unknown ones are left out."""
+    check_groups(op, groups)
+    day = today_in_japan(op.now)
+    rows = await store.rows_of(op.session, list(atena_nos))
+    found: dict[str, Record] = {}
+    for atena_no, group in groupby(rows, key=lambda row: row[0]):
+        own = list(group)
+        line = timeline(store.open_record(op.ring, row, ()) for row in own)
+        held = in_force(line, day) or (line[0] if line else None)
+        if held is not None:
+            opened = store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups)
+            found[atena_no] = opened
+            _touch(op, opened)
+    return found

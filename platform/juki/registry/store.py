@@ -1,0 +1,309 @@
+"""住民票の保管: SQL and sealing of versions, events and the two index slots. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, LiteralString
+
+from juki.audit import Operation
+from juki.dates import RegistryDate
+from juki.problem import Conflict
+from juki.registry.index import index_row, number_rows
+from juki.registry.resident import GROUPS, Kind, Record, Status
+from juki.registry.timeline import Event, EventDetail
+from juki.tenancy import TenantSession
+from juki.tenancy.session import qualified
+from juki.vault import TenantRing
+
+TABLE: Final = "resident_version"
+
+_PLAIN: Final[LiteralString] = (
+    "v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, v.valid_from, "
+    "v.known_from, v.corrects_version, v.cancels_version"
+)
+_SEALED: Final[LiteralString] = (
+    "v.basic_sealed, v.address_sealed, v.domicile_sealed, v.my_number_sealed, v.resident_code_sealed, "
+    "v.foreigner_sealed, v.entitlements_sealed, v.removal_sealed, v.notes_sealed"
+)
+VERSION_COLUMNS: Final[LiteralString] = (
+    "atena_no, version_no, event_no, setai_no, member_order, is_head, status, kind, valid_from, known_from, "
+    "corrects_version, cancels_version, basic_sealed, address_sealed, domicile_sealed, my_number_sealed, "
+    "resident_code_sealed, foreigner_sealed, entitlements_sealed, removal_sealed, notes_sealed"
+)
+VERSION_TYPES: Final = (
+    *("text", "int4", "int8", "text", "int4", "bool", "text", "text", "date", "timestamptz", "int4", "int4"),
+    *("bytea",) * 9,
+)
+_GROUP_NAMES: Final = tuple(GROUPS)
+
+
+def in_slot(sql: LiteralString, slot: str) -> LiteralString:
+    """A statement with `{slot}` set to one of the two index slots."""
+    return sql.replace("{slot}", "b") if slot == "b" else sql.replace("{slot}", "a")
+
+
+def seal_record(ring: TenantRing, record: Record) -> tuple[object, ...]:
+    """One row of resident_version, columns as VERSION_COLUMNS; a missing group is NULL."""
+    if record.known_from is None:
+        raise ValueError("a version is stamped with its instant before it is kept")
+    groups = (getattr(record, name) for name in _GROUP_NAMES)
+    return (
+        *plain_row(record),
+        *(
+            ring.seal(TABLE, name, record.atena_no, record.version_no, group) if group is not None else None
+            for name, group in zip(_GROUP_NAMES, groups, strict=True)
+        ),
+    )
+
+
+def plain_row(record: Record) -> tuple[object, ...]:
+    """The unsealed columns of a version, in order."""
+    return (
+        record.atena_no,
+        record.version_no,
+        record.event_no,
+        record.setai_no,
+        record.member_order,
+        record.is_head,
+        record.status.value,
+        record.kind.value,
+        record.valid_from,
+        record.known_from,
+        record.corrects_version,
+        record.cancels_version,
+    )
+
+
+def open_record(ring: TenantRing, row: Sequence[Any], groups: Iterable[str]) -> Record:
+    """A version with the groups named opened and the others left shut. Raises VaultError where a seal does not hold."""
+    atena_no, version_no = row[0], row[1]
+    opened: dict[str, Any] = {}
+    for name in groups:
+        sealed = row[12 + _GROUP_NAMES.index(name)]
+        if sealed is not None:
+            opened[name] = ring.open(TABLE, name, atena_no, version_no, sealed, GROUPS[name])
+    return Record(
+        atena_no=atena_no,
+        version_no=version_no,
+        event_no=row[2],
+        setai_no=row[3],
+        member_order=row[4],
+        is_head=row[5],
+        status=Status(row[6]),
+        kind=Kind(row[7]),
+        valid_from=row[8],
+        known_from=row[9],
+        corrects_version=row[10],
+        cancels_version=row[11],
+        **opened,
+    )
+
+
+async def rows_of(session: TenantSession, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Every version of the residents named, still sealed, oldest first."""
+    return await session.fetch(
+        "SELECT " + _PLAIN + ", " + _SEALED + " FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) "
+        "ORDER BY v.atena_no, v.version_no",
+        {"atena_nos": list(atena_nos)},
+    )
+
+
+async def rows_around(
+    session: TenantSession, atena_nos: Sequence[str], setai_nos: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Every version of everyone who ever shared a household with those named, still sealed, in one round trip."""
+    return await session.fetch(
+        "SELECT " + _PLAIN + ", " + _SEALED + " FROM {t}.resident_version v WHERE v.atena_no IN ("
+        "SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = ANY(%(setai_nos)s) OR m.setai_no IN "
+        "(SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s))) "
+        "ORDER BY v.atena_no, v.version_no",
+        {"atena_nos": list(atena_nos), "setai_nos": list(setai_nos)},
+    )
+
+
+async def rows_of_household(session: TenantSession, setai_no: str) -> list[tuple[Any, ...]]:
+    """Every version of everyone who was ever in the household, still sealed."""
+    return await session.fetch(
+        "SELECT " + _PLAIN + ", " + _SEALED + " FROM {t}.resident_version v WHERE v.atena_no IN "
+        "(SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = %(setai_no)s) "
+        "ORDER BY v.atena_no, v.version_no",
+        {"setai_no": setai_no},
+    )
+
+
+async def setai_nos_of(session: TenantSession, atena_nos: Sequence[str]) -> list[str]:
+    """Households that the residents named were ever in."""
+    rows = await session.fetch(
+        "SELECT DISTINCT setai_no FROM {t}.resident_version WHERE atena_no = ANY(%(atena_nos)s)",
+        {"atena_nos": list(atena_nos)},
+    )
+    return [row[0] for row in rows]
+
+
+async def lock(session: TenantSession, kind: LiteralString, keys: Iterable[str]) -> None:
+    """Hold residents, households or numbers until the transaction ends; always in one order, so nobody waits in a ring."""
+    wanted = sorted({f"{session.tenant.schema} {kind} {key}" for key in keys})
+    if wanted:
+        await session.fetch(
+            "SELECT pg_advisory_xact_lock(hashtextextended(k, 0)) FROM "
+            "(SELECT k FROM unnest(%(keys)s::text[]) AS k ORDER BY k OFFSET 0) AS held",
+            {"keys": wanted},
+        )
+
+
+async def versions_of_event(session: TenantSession, event_no: int) -> dict[str, tuple[int, ...]]:
+    """宛名番号 -> versions that a change made."""
+    rows = await session.fetch(
+        "SELECT atena_no, version_no FROM {t}.resident_version WHERE event_no = %(event_no)s ORDER BY 1, 2",
+        {"event_no": event_no},
+    )
+    found: dict[str, tuple[int, ...]] = {}
+    for atena_no, version_no in rows:
+        found[atena_no] = (*found.get(atena_no, ()), version_no)
+    return found
+
+
+async def events(session: TenantSession, ring: TenantRing, event_nos: Iterable[int]) -> dict[int, Event]:
+    """Changes by number, the sealed detail opened."""
+    rows = await session.fetch(
+        "SELECT event_no, reason, occurred_on, notified_on, processed_on, known_from, case_no, cancels_event, "
+        "entered_by, confirmed_by, terminal, detail_sealed FROM {t}.event WHERE event_no = ANY(%(event_nos)s)",
+        {"event_nos": sorted(set(event_nos))},
+    )
+    return {row[0]: _event(ring, row) for row in rows}
+
+
+def _event(ring: TenantRing, row: Sequence[Any]) -> Event:
+    day: dt.date = row[2]
+    detail = EventDetail(occurred_on=RegistryDate(day.year, day.month, day.day))
+    if row[11] is not None:
+        detail = ring.open("event", "event", str(row[0]), 1, row[11], EventDetail)
+    return Event(
+        event_no=row[0],
+        reason=row[1],
+        occurred_on=detail.occurred_on,
+        notified_on=row[3],
+        processed_on=row[4],
+        known_from=row[5],
+        case_no=row[6],
+        cancels_event=row[7],
+        entered_by=row[8],
+        confirmed_by=row[9],
+        terminal=row[10],
+        remarks=detail.remarks,
+    )
+
+
+EVENT_COLUMNS: Final[LiteralString] = (
+    "event_no, reason, occurred_on, notified_on, processed_on, known_from, case_no, cancels_event, entered_by, "
+    "confirmed_by, terminal, detail_sealed"
+)
+EVENT_TYPES: Final = (
+    *("int8", "text", "date", "date", "date", "timestamptz", "int8", "int8", "text", "text", "text"),
+    "bytea",
+)
+
+
+def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
+    """One row of event, columns as EVENT_COLUMNS."""
+    detail = EventDetail(occurred_on=event.occurred_on, remarks=event.remarks)
+    return (
+        event.event_no,
+        event.reason,
+        event.occurred_on.sort_date(),
+        event.notified_on,
+        event.processed_on,
+        event.known_from,
+        event.case_no,
+        event.cancels_event,
+        event.entered_by,
+        event.confirmed_by,
+        event.terminal,
+        ring.seal("event", "event", str(event.event_no), 1, detail),
+    )
+
+
+async def add_event(op: Operation, event: Event) -> None:
+    """Write one change into the ledger."""
+    values = event_row(op.ring, event)
+    names = [name.strip() for name in EVENT_COLUMNS.split(",")]
+    await op.session.execute(
+        "INSERT INTO {t}.event (" + EVENT_COLUMNS + ") VALUES (%(event_no)s, %(reason)s, %(occurred_on)s, "
+        "%(notified_on)s, %(processed_on)s, %(known_from)s, %(case_no)s, %(cancels_event)s, %(entered_by)s, "
+        "%(confirmed_by)s, %(terminal)s, %(detail_sealed)s)",
+        dict(zip(names, values, strict=True)),
+    )
+
+
+async def add_versions(op: Operation, fresh: Sequence[Record], reindex: Iterable[Record]) -> None:
+    """Write new versions, and index rows in every slot for those whose searchable items are new.
+
+    Raises Conflict `registry.stale` where someone wrote the same version number first.
+    """
+    names = [name.strip() for name in VERSION_COLUMNS.split(",")]
+    try:
+        await op.session.execute_many(
+            "INSERT INTO {t}.resident_version (" + VERSION_COLUMNS + ") VALUES (%(atena_no)s, %(version_no)s, "
+            "%(event_no)s, %(setai_no)s, %(member_order)s, %(is_head)s, %(status)s, %(kind)s, %(valid_from)s, "
+            "%(known_from)s, %(corrects_version)s, %(cancels_version)s, %(basic_sealed)s, %(address_sealed)s, "
+            "%(domicile_sealed)s, %(my_number_sealed)s, %(resident_code_sealed)s, %(foreigner_sealed)s, "
+            "%(entitlements_sealed)s, %(removal_sealed)s, %(notes_sealed)s)",
+            [dict(zip(names, seal_record(op.ring, record), strict=True)) for record in fresh],
+        )
+    except Conflict:
+        raise Conflict("registry.stale", "somebody changed this record first", remedy="open it again") from None
+    wanted = list(reindex)
+    for slot, indexer in op.ring.write_indexes().items():
+        rows = [row for row in (index_row(indexer, record) for record in wanted) if row is not None]
+        keys = ("atena_no", "version_no", "family_fp", "full_fp", "other_fp", "kana_fp", "birth_fp", "address_fp")
+        await op.session.execute_many(
+            in_slot(
+                "INSERT INTO {t}.resident_index_{slot} (atena_no, version_no, family_fp, full_fp, other_fp, kana_fp, "
+                "birth_fp, address_fp) VALUES (%(atena_no)s, %(version_no)s, %(family_fp)s, %(full_fp)s, "
+                "%(other_fp)s::bigint[], %(kana_fp)s::integer[], %(birth_fp)s::integer[], %(address_fp)s::integer[])",
+                slot,
+            ),
+            [dict(zip(keys, row, strict=True)) for row in rows],
+        )
+        numbers = {row for record in fresh for row in number_rows(indexer, record)}
+        await op.session.execute_many(
+            in_slot(
+                "INSERT INTO {t}.resident_number_{slot} (kind, number_fp, atena_no) "
+                "VALUES (%(kind)s, %(number_fp)s, %(atena_no)s) ON CONFLICT DO NOTHING",
+                slot,
+            ),
+            [{"kind": kind, "number_fp": fp, "atena_no": atena_no} for kind, fp, atena_no in sorted(numbers)],
+        )
+
+
+async def holders(op: Operation, numbers: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """宛名番号 of everyone who ever held each (kind, number)."""
+    wanted = {(kind, op.ring.index.unique(kind, number)): (kind, number) for kind, number in numbers if number}
+    if not wanted:
+        return {}
+    rows = await op.session.fetch(
+        in_slot(
+            "SELECT n.kind, n.number_fp, n.atena_no FROM unnest(%(kinds)s::text[], %(fps)s::bytea[]) AS w(kind, fp) "
+            "JOIN {t}.resident_number_{slot} n ON n.kind = w.kind AND n.number_fp = w.fp ORDER BY n.atena_no",
+            op.ring.index.slot,
+        ),
+        {"kinds": [kind for kind, _ in wanted], "fps": [fp for _, fp in wanted]},
+    )
+    found: dict[tuple[str, str], list[str]] = {}
+    for kind, fp, atena_no in rows:
+        found.setdefault(wanted[kind, bytes(fp)], []).append(atena_no)
+    return found
+
+
+async def draw(session: TenantSession, sequence: LiteralString, count: int) -> list[int]:
+    """The next numbers of one of the tenant's sequences."""
+    rows = await session.fetch(
+        "SELECT nextval('{t}." + sequence + "') FROM generate_series(1, %(count)s)", {"count": count}
+    )
+    return [row[0] for row in rows]
+
+
+def page_query(sql: LiteralString, schema: str) -> bytes:
+    """A statement for a connection outside a session, with the directory's schema name in place of `{t}`."""
+    return qualified(sql, schema)
