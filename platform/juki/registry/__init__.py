@@ -4,10 +4,13 @@ from juki.registry.bulk import (
     COPY_COLUMNS,
     COPY_TYPES,
     copy_rows,
+    event_row,
     index_rows,
     iter_events,
     iter_records,
     iter_records_sync,
+    subject_rows,
+    to_index,
 )
 from juki.registry.drafting import (
     CaseSummary,
@@ -65,6 +68,7 @@ __all__ = [
     "end_protection",
     "enter",
     "enter_protection",
+    "event_row",
     "examine",
     "hand_back",
     "history",
@@ -84,7 +88,9 @@ __all__ = [
     "release",
     "renew_protection",
     "search",
+    "subject_rows",
     "suppress",
     "suppressions",
+    "to_index",
     "withdraw",
 ]
