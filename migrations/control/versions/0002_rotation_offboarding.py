@@ -141,6 +141,17 @@ def _offboarding() -> None:
             made_at timestamptz NOT NULL,
             PRIMARY KEY (case_no, kind, paper_no)
         );
+        -- What signs the certificate must outlive the municipality's own keys: a root of the platform, equally wrapped.
+        CREATE TABLE control.platform_root (
+            purpose text NOT NULL,
+            version integer NOT NULL CHECK (version > 0),
+            key_id text NOT NULL,
+            blob bytea NOT NULL,
+            commitment bytea NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (purpose, version)
+        );
+        GRANT SELECT, INSERT ON control.platform_root TO juki_control;
         GRANT SELECT, INSERT ON control.offboarding, control.offboarding_step, control.offboarding_witness,
             control.offboarding_paper TO juki_control;
         GRANT UPDATE (state, approved_by, approved_at, exported_at, export_digest, erase_after, erased_by, erased_at,

@@ -29,13 +29,14 @@ def upgrade() -> None:
         COMMENT ON COLUMN __tenant__.offboard_request.public_key IS 'plain: a public key';
         COMMENT ON COLUMN __tenant__.offboard_request.op_no IS 'plain: number in the operation log';
         CREATE TABLE __tenant__.offboard_decision (
-            request_no bigint PRIMARY KEY REFERENCES __tenant__.offboard_request,
+            request_no bigint NOT NULL REFERENCES __tenant__.offboard_request,
             decision text NOT NULL CHECK (decision IN ('approved', 'withdrawn')),
             decided_at timestamptz NOT NULL,
             decided_by text NOT NULL,
-            op_no bigint NOT NULL
+            op_no bigint NOT NULL,
+            PRIMARY KEY (request_no, decision)
         );
-        COMMENT ON TABLE __tenant__.offboard_decision IS '利用終了の承認又は取下げ: one row decides for good';
+        COMMENT ON TABLE __tenant__.offboard_decision IS '利用終了の承認又は取下げ: each at most once; a withdrawal stands above an approval';
         COMMENT ON COLUMN __tenant__.offboard_decision.request_no IS 'plain: running number';
         COMMENT ON COLUMN __tenant__.offboard_decision.decision IS 'plain: one of two words';
         COMMENT ON COLUMN __tenant__.offboard_decision.decided_at IS 'plain: time of work';

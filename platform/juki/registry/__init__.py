@@ -44,11 +44,14 @@ from juki.registry.protect import (
 )
 from juki.registry.query import Hit, Hits, Query
 from juki.registry.read import current, history, household, record
+from juki.registry.reindex import REFILLS, SLOTS
 from juki.registry.stock import add_codes, awaited_numbers, codes_left
 
 __all__ = [
     "COPY_COLUMNS",
     "COPY_TYPES",
+    "REFILLS",
+    "SLOTS",
     "CaseSummary",
     "CaseView",
     "ConfirmResult",

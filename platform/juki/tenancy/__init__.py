@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from juki.tenancy.checking import Finding, check
 from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, read_file
-from juki.tenancy.fleet import Fleet, bulk, connect, enter_write, role_of, system_clock
+from juki.tenancy.fleet import Connection, Fleet, bulk, connect, enter_write, role_of, system_clock
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
 from juki.tenancy.resealing import SealedColumn
 from juki.tenancy.revisions import Revision, load_tree
@@ -16,6 +16,7 @@ from juki.tenancy.shape import drifted, expected
 __all__ = [
     "HOUSED",
     "OPEN_STATES",
+    "Connection",
     "Finding",
     "Fleet",
     "IndexedTables",

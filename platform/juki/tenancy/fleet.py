@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -20,6 +20,9 @@ from juki.tenancy.keys import tenant_keys
 from juki.tenancy.presence import Presence
 from juki.tenancy.session import Row, TenantSession, problem_of
 from juki.vault import KeyRing, Kms, TenantKeys, open_kms
+
+Connection: TypeAlias = psycopg.Connection[Row]
+"""A connection of its own, outside the pool."""
 
 _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
     "registry": "registry",
