@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -12,6 +13,8 @@ from juki.numbers import is_municipality_code
 from juki.problem import Invalid
 
 State: TypeAlias = Literal["registered", "provisioning", "migrating", "active", "suspended", "leaving", "erased"]
+
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 OPEN_STATES: Final[frozenset[str]] = frozenset({"migrating", "active"})
 """States in which staff and machines may work."""
@@ -219,6 +222,9 @@ def _check(path: Path, file: TenantFile) -> None:
         faults["leaving"] = "days"
     if not all(1 <= day <= 7 for day in file.hours.days):
         faults["hours.days"] = "weekday"
+    for part in ("opens", "closes"):
+        if _TIME.fullmatch(getattr(file.hours, part)) is None:
+            faults[f"hours.{part}"] = "HH:MM"
     if faults:
         named = ", ".join(f"{key}: {rule}" for key, rule in faults.items())
         raise Invalid("tenant.file", f"{path}: {named}", remedy="correct the keys named", fields=faults)

@@ -1,0 +1,163 @@
+"""団体の受け入れ: repeated, interrupted, misdescribed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from juki.config import Config
+from juki.problem import Conflict, Invalid, NotFound, Refused
+from juki.tenancy import add, change_state, check, connect, find, read_file
+from juki.tenancy.directory import Keys, Retention
+from juki.vault import open_kms
+
+TENANTS = Path(__file__).resolve().parents[2] / "tenants"
+HIRONO = TENANTS / "075418-hirono.toml"
+
+
+def test_a_second_run_changes_nothing(config: Config) -> None:
+    """Adding a municipality that is here already is harmless and says so."""
+    with closing(connect(config, "deploy")) as deploy:
+        before = find(deploy, "075418")
+        result = add(deploy, open_kms(config.kms_spec), read_file(HIRONO), actor="test")
+        after = find(deploy, "075418")
+        events = deploy.execute("SELECT count(*) FROM control.tenant_event WHERE tenant_code = '075418'").fetchone()
+    assert (result.state, result.done) == ("active", ())
+    assert after == before
+    assert events == (2,)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "registered",
+        "key made, not noted",
+        "key noted",
+        "half of the roots",
+        "roots wrapped",
+        "roles made",
+        "schema built",
+    ],
+)
+def test_a_killed_provisioning_is_completed_by_running_it_again(fresh_config: Config, point: str) -> None:
+    """kill -9 at every seam: one key, one schema, every check green, and a third run does nothing."""
+    kms_folder = fresh_config.kms_spec.removeprefix("local:")
+    code = "912344"
+    child = [sys.executable, str(Path(__file__).with_name("killed.py")), "provision", point, code]
+    killed = subprocess.run([*child, fresh_config.dsn_deploy, kms_folder], capture_output=True, check=False)
+    assert killed.returncode == -9, killed.stderr.decode()
+    kms = open_kms(fresh_config.kms_spec)
+    file = msgspec.structs.replace(read_file(HIRONO), code=code, keys=Keys(alias=f"juki/{code}"))
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        completed = add(deploy, kms, file, actor="test")
+        faults = [finding for finding in check(deploy, kms, code) if finding.fault]
+        again = add(deploy, kms, file, actor="test")
+        tenant = find(deploy, code)
+    aliases = [json.loads(path.read_text())["alias"] for path in Path(kms_folder, "keys").glob("*.json")]
+    assert completed.state == "active"
+    assert completed.done
+    assert faults == []
+    assert again.done == ()
+    assert aliases.count(tenant.settings.keys.alias) == 1
+
+
+def test_two_runs_at_once_do_not_meet(fresh_config: Config) -> None:
+    """The second hears that the first is at work."""
+    kms = open_kms(fresh_config.kms_spec)
+    with closing(connect(fresh_config, "deploy")) as first, closing(connect(fresh_config, "deploy")) as second:
+        first.execute("SELECT pg_advisory_lock(19278, 75418)")
+        with pytest.raises(Conflict) as caught:
+            add(second, kms, read_file(HIRONO), actor="test")
+    assert caught.value.code == "tenant.in_progress"
+
+
+def test_changed_settings_are_taken_over_and_noted(fresh_config: Config) -> None:
+    """A new 町長 is a settings change in the ledger, not a new municipality."""
+    file = read_file(HIRONO)
+    newer = msgspec.structs.replace(file, head=msgspec.structs.replace(file.head, name="新町　次郎"))
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        result = add(deploy, open_kms(fresh_config.kms_spec), newer, actor="test")
+        tenant = find(deploy, "075418")
+    assert result.done == ("settings",)
+    assert tenant.head_name == "広野町長 新町　次郎"
+
+
+def test_what_only_a_merger_changes_is_refused(config: Config) -> None:
+    """Name, key alias and shorter retention do not slip in by a file."""
+    file, kms = read_file(HIRONO), open_kms(config.kms_spec)
+    with closing(connect(config, "deploy")) as deploy:
+        for changed, code in (
+            (msgspec.structs.replace(file, name="別の町"), "tenant.differs"),
+            (msgspec.structs.replace(file, keys=Keys(alias="other")), "tenant.key_alias"),
+            (msgspec.structs.replace(file, retention=Retention(removed_resident_years=5)), "tenant.retention"),
+        ):
+            with pytest.raises((Conflict, Refused)) as caught:
+                add(deploy, kms, changed, actor="test")
+            assert caught.value.code == code
+        assert find(deploy, "075418").settings.keys.alias == file.keys.alias
+
+
+@pytest.mark.parametrize(
+    ("line", "better", "named"),
+    [
+        ('code = "075418"', 'code = "075419"', "code"),
+        ('code = "075418"', 'kode = "075418"', "kode"),
+        ('name_kana = "ふたばぐんひろのまち"', "", "name_kana"),
+        ("size_mm = 21.0", 'size_mm = "big"', "size_mm"),
+        ("days = [1, 2, 3, 4, 5]", "days = [0, 8]", "hours.days"),
+        ('id = "HRN-HON-02"', 'id = "HRN-HON-01"', "terminals.id"),
+        ('name = "総務課"\noffice = "0000"', 'name = "総務課"\noffice = "9999"', "departments.office"),
+        ("[head]", "[head", "not TOML"),
+        ('opens = "08:30"', 'opens = "8時半"', "hours.opens"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_the_name_of_its_key(tmp_path: Path, line: str, better: str, named: str) -> None:
+    """Wrong tenant file: one clear message that names the key."""
+    text = HIRONO.read_text(encoding="utf-8")
+    assert line in text
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(text.replace(line, better, 1), encoding="utf-8")
+    with pytest.raises(Invalid) as caught:
+        read_file(wrong)
+    assert caught.value.code == "tenant.file"
+    assert named in str(caught.value)
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
+    """Unreadable and undecodable are the same kind of answer."""
+    (tmp_path / "sjis.toml").write_bytes('name = "広野"'.encode("cp932"))
+    for name in ("nowhere.toml", "sjis.toml"):
+        with pytest.raises(Invalid, match=name):
+            read_file(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", sorted(TENANTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_file_handed_in_is_sound(path: Path) -> None:
+    """The files of this repository pass their own check and are named by their code."""
+    assert path.stem.startswith(read_file(path).code)
+
+
+def test_states_follow_their_order(fresh_config: Config, newcomer: Callable[[Config], str]) -> None:
+    """No way back from erased, none from active to provisioning, and each step has its own epoch and line."""
+    code = newcomer(fresh_config)
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        with pytest.raises(Conflict):
+            change_state(deploy, code, "registered", actor="test")
+        epochs = [change_state(deploy, code, to, actor="test").epoch for to in ("suspended", "leaving", "erased")]
+        with pytest.raises(Conflict):
+            change_state(deploy, code, "active", actor="test")
+        with pytest.raises(NotFound):
+            change_state(deploy, "131016", "suspended", actor="test")
+        deploy.rollback()
+        told = deploy.execute(
+            "SELECT from_state, to_state FROM control.tenant_event WHERE tenant_code = %s ORDER BY event_no", (code,)
+        ).fetchall()
+    assert epochs == [3, 4, 5]
+    assert told[-3:] == [("active", "suspended"), ("suspended", "leaving"), ("leaving", "erased")]
