@@ -20,6 +20,7 @@ from litestar.types import ControllerRouterHandler
 
 from juki import console
 from juki.config import Config, load
+from juki.console.once import Once
 from juki.problem import JukiError
 from juki.tenancy import Fleet
 from juki.web import (
@@ -27,6 +28,7 @@ from juki.web import (
     Pace,
     Turnstile,
     admit,
+    entrance,
     error_handlers,
     oauth,
     provide_caller,
@@ -37,7 +39,7 @@ from juki.web import (
 )
 
 SLICES: Final = ("registry", "certificates", "legacy", "audit", "access", "offboarding")
-"""Rooms that may show routes in `http.py`, mounted under /{code}/api/v1."""
+"""Rooms that may show routes in `http.py`."""
 
 
 def create() -> Litestar:
@@ -65,7 +67,14 @@ def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:
             "purpose": Provide(provide_purpose),
         },
         lifespan=[_lifespan(config, fleet)],
-        state=State({"limits": limits, "pace": Pace(limits.logins, limits.logins_seconds)}),
+        state=State(
+            {
+                "limits": limits,
+                "pace": Pace(limits.logins, limits.logins_seconds),
+                "names": entrance.Names(),
+                "once": Once(),
+            }
+        ),
         openapi_config=_openapi(),
         request_max_body_size=limits.body_bytes,
         logging_config=None,
@@ -104,16 +113,12 @@ async def _kms(fleet: Fleet) -> None:
 
 
 def _api() -> Sequence[ControllerRouterHandler]:
-    """The JSON routes of every room that has some."""
+    """The JSON routes of every room that has some; each gives its whole path, /{code}/api/v1/... (a guard test holds it)."""
     found: list[ControllerRouterHandler] = []
     for name in SLICES:
         if importlib.util.find_spec(f"juki.{name}.http") is not None:
             found.extend(importlib.import_module(f"juki.{name}.http").routes)
-    return (
-        [Router("/{code:str}/api/v1", route_handlers=found, security=[{"session": []}, {"bearer": []}])]
-        if found
-        else []
-    )
+    return [Router("/", route_handlers=found, security=[{"session": []}, {"bearer": []}])]
 
 
 def _lifespan(config: Config, fleet: Fleet | None) -> Callable[[Litestar], Any]:

@@ -35,6 +35,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     max: int = 100
     autocomplete: str = "off"
     autofocus: bool = False
+    default: str = ""  # shown until the clerk says otherwise
     group: str = ""  # heading under which it stands, where a page has several
     unknown_allowed: bool = False  # 年月日不詳 and the like, where the register allows it
 
@@ -47,13 +48,15 @@ class Form:
         self.errors: dict[str, str] = {}
         self.alerts: dict[str, str] = {}
         self._given: dict[str, list[str]] = {k: list(v) for k, v in (given or {}).items()}
-        self._labels = {f.name: f.label for f in fields}
 
     def value(self, name: str) -> str | list[str]:
         """What was given, for showing again; a list for check boxes."""
         values = self._given.get(name, [])
-        if any(f.name == name and f.kind == "checks" for f in self.fields):
+        field = next((f for f in self.fields if f.name == name), None)
+        if field is not None and field.kind == "checks":
             return values
+        if not values and field is not None and name not in self._given:
+            return field.default
         return values[0] if values else ""
 
     def text(self, name: str) -> str:
@@ -68,6 +71,10 @@ class Form:
     def put(self, name: str, value: str) -> None:
         """Show a value before the clerk gave any."""
         self._given.setdefault(name, [value])
+
+    def replace(self, name: str, values: Sequence[str]) -> None:
+        """Show other values than the clerk gave."""
+        self._given[name] = list(values)
 
     def field(self, name: str) -> Field:
         """One question by name."""
@@ -94,7 +101,7 @@ class Form:
 
     def label(self, name: str) -> str:
         """The paper's word for a field."""
-        return self._labels.get(name, name)
+        return next((f.label for f in self.fields if f.name == name), name)
 
     def wrong(self, name: str, text: str) -> None:
         """The first thing said about a field stands."""
@@ -137,7 +144,7 @@ class Form:
         names = where or {}
         for path, code in (error.fields or {"": error.code}).items():
             name = names.get(path, path.rpartition(".")[2])
-            known = name if name in self._labels else ""
+            known = name if any(f.name == name for f in self.fields) else ""
             self.wrong(known or "form", text_of(code, 422))
 
     def carried(self, but: Sequence[str] = ()) -> list[tuple[str, str]]:

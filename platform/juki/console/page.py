@@ -28,10 +28,13 @@ DONE: Final = {
     "issued": "証明書を交付しました。",
     "protected": "支援措置を登録しました。支援措置番号は {no} です。",
     "suppressed": "抑止を設定しました。",
+    "renewed": "支援措置 {no} を1年延長しました。",
+    "ended": "支援措置 {no} を終了しました。",
     "released": "抑止を解除しました。",
     "reviewed": "作業一覧の行を処理済みにしました。番号は {no} です。",
     "password": "パスワードを変更しました。次のログインから新しいパスワードを使ってください。",
     "totp": "ワンタイムコードの登録を更新しました。",
+    "handed_over": "証明書を渡した記録を付けました。",
     "disposed": "書損として記録しました。",
 }
 
@@ -101,7 +104,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
     purpose = purpose_of(request)
     return msgspec.structs.replace(
         known,
-        clerk=caller.display_name or caller.actor_id,
+        clerk=str(request.state.get("clerk") or caller.actor_id),
         duty=caller.duty,
         terminal=caller.terminal_id,
         purpose=words.PURPOSE_NAMES.get(purpose, ""),

@@ -67,6 +67,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     relationship: str
     is_head: bool = False
+    chosen: bool = False  # the person the form was opened from
 
 
 class About(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +126,30 @@ def _first(occurred: str, reasons: Sequence[Option] = (), *, unknown: bool = Fal
         ),
         Field(name="notified_on", label="届出日", kind="date", width="s", hint="空欄は今日"),
         Field(name="notifier", label="届出人の氏名", width="m"),
-        Field(name="source", label="届出人の区分", kind="select", required=True, options=SOURCES, width="m"),
+        Field(
+            name="source",
+            label="届出人の区分",
+            kind="select",
+            required=True,
+            default=Source.PERSON.value,
+            options=SOURCES,
+            width="m",
+        ),
         Field(name="document", label="本人確認", kind="select", required=True, options=DOCUMENTS, width="m"),
         Field(name="remarks", label="留意事項", kind="textarea", width="l", max=500),
     ]
     if reasons:
         asked.insert(
-            1, Field(name="reason", label="異動事由", kind="select", required=True, options=reasons, width="m")
+            1,
+            Field(
+                name="reason",
+                label="異動事由",
+                kind="select",
+                required=True,
+                options=reasons,
+                width="m",
+                default=reasons[0][0],
+            ),
         )
     return Step(title="届出", fields=asked)
 
@@ -183,6 +201,7 @@ def _person(n: int, *, newborn: bool = False) -> list[Field]:
         Field(name=p + "relationship", label="続柄", required=True, width="s", hint="世帯主、妻、子、子の妻 など"),
         Field(
             name=p + "kind",
+            default="japanese",
             label="住民種別",
             kind="select",
             required=True,

@@ -35,6 +35,7 @@ class Line(msgspec.Struct, frozen=True):
     numbers: tuple[int, ...]
     label: str
     text: str
+    path: str
     masked: bool = False
 
 
@@ -189,6 +190,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
 # 31 交付履歴 and 32 抑止 are tables of their own on the same page.
 ELSEWHERE: Final = frozenset({31, 32})
 MASKED: Final = frozenset({"my_number.my_number", "resident_code.resident_code"})
+OPEN_GROUPS: Final = ("basic", "address", "domicile", "foreigner", "entitlements", "removal", "notes")
 MASK: Final = "表示していません"
 
 
@@ -204,8 +206,8 @@ def _shown(section: Section, record: Record, revealed: frozenset[str]) -> Shown:
 
 def _line(item: Item, record: Record, revealed: frozenset[str]) -> Line:
     if item.path in MASKED and item.path not in revealed:
-        return Line(item.numbers, item.label, MASK, masked=True)
-    return Line(item.numbers, item.label, read(value_at(record, item.path), record, item.path))
+        return Line(item.numbers, item.label, MASK, item.path, masked=True)
+    return Line(item.numbers, item.label, read(value_at(record, item.path), record, item.path), item.path)
 
 
 def value_at(record: Record, path: str) -> Any:

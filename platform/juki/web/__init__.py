@@ -6,30 +6,37 @@ Route handlers declare `opt={"right": ..., "purpose": ..., "action": ...}`; `adm
 from juki.web.admission import (
     PUBLIC,
     admit,
+    form_of,
     form_token,
     provide_caller,
     provide_fleet,
     provide_purpose,
     public,
+    purpose_of,
     route,
 )
 from juki.web.headers import security_headers
-from juki.web.limits import Limits
-from juki.web.problems import Problem, error_handlers, problem_of
+from juki.web.limits import Limits, Pace, Turnstile
+from juki.web.problems import AnyRequest, Problem, error_handlers, problem_of
 from juki.web.texts import text_of
 
 __all__ = [
     "PUBLIC",
+    "AnyRequest",
     "Limits",
+    "Pace",
     "Problem",
+    "Turnstile",
     "admit",
     "error_handlers",
+    "form_of",
     "form_token",
     "problem_of",
     "provide_caller",
     "provide_fleet",
     "provide_purpose",
     "public",
+    "purpose_of",
     "route",
     "security_headers",
     "text_of",

@@ -18,6 +18,7 @@ from litestar.handlers import BaseRouteHandler
 
 from juki import audit
 from juki.access import Caller
+from juki.access.model import NotSignedIn
 from juki.config import Config
 from juki.problem import Invalid, JukiError, NotFound, Refused
 from juki.tenancy import Fleet
@@ -32,13 +33,6 @@ PURPOSE_COOKIE: Final = "juki-purpose"
 PURPOSE_HEADER: Final = "juki-purpose"
 _UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _ENTER: Final = "access.enter"
-
-
-class NotSignedIn(JukiError):
-    """No session, or none that still holds."""
-
-    status = 401
-    code = "web.not_signed_in"
 
 
 def route(action: str, right: str, purpose: str = ASKED) -> dict[str, Any]:
@@ -62,6 +56,9 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         return
     caller = await _identify(request, str(handler.opt["action"]))
     request.scope["user"] = caller
+    if caller.actor_kind == "operator" and _is_page(request):
+        names: entrance.Names = request.app.state.names
+        request.state.clerk = await names.of(request.app.state.fleet, caller)
     await _check_right(request, caller, handler.opt)
     if request.method in _UNSAFE:
         await _check_unsafe(request, caller, str(handler.opt["action"]), limits)
@@ -120,12 +117,11 @@ async def _identify(request: AnyRequest, action: str) -> Caller:
     code = str(request.path_params.get("code", ""))
     try:
         caller = await entrance.caller_of(request, fleet)
-    except JukiError as error:
-        if error.status < 500:
-            await _turn_away(fleet, code, None, action, error.code)
+    except NotSignedIn as error:
+        request.state.turned_away = error.code
         raise
     if caller is None:
-        raise NotSignedIn
+        raise NotSignedIn("access.not_signed_in", "no token")
     if caller.tenant != code:
         await _turn_away(fleet, code, caller, action, "tenant.foreign")
         await _turn_away(fleet, caller.tenant, caller, action, "tenant.foreign")
@@ -138,7 +134,7 @@ async def _check_right(request: AnyRequest, caller: Caller, opt: Mapping[str, An
     action = str(opt["action"])
     if caller.password_due and right != SELF:
         raise Refused("access.password_due", "the password must be changed first")
-    if right == SELF or caller.may(right):
+    if right == SELF or any(caller.may(one) for one in right.split("|")):
         return
     await _turn_away(request.app.state.fleet, caller.tenant, caller, action, "access.right_missing")
     raise Refused("access.right_missing", "the duty does not carry this right")

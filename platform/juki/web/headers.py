@@ -29,7 +29,7 @@ async def security_headers(message: Message, scope: Scope) -> None:
     for name, value in _ALWAYS.items():
         headers[name] = value
     framed = headers.get("content-type") == "application/pdf"
-    headers["Content-Security-Policy"] = _POLICY.format(by="'self'" if framed else "'none'")
+    headers.setdefault("Content-Security-Policy", _POLICY.format(by="'self'" if framed else "'none'"))
     headers.setdefault("Cache-Control", "no-store")
     if scope.get("scheme") == "https":
         headers["Strict-Transport-Security"] = "max-age=31536000"

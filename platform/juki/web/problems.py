@@ -83,7 +83,7 @@ def _problem(status: int, code: str, fields: Mapping[str, str]) -> Problem:
 
 
 def _http_code(error: HTTPException) -> str:
-    return {400: "invalid", 401: "web.not_signed_in", 404: "not_found", 413: "web.too_large"}.get(
+    return {400: "invalid", 401: "access.not_signed_in", 404: "not_found", 413: "web.too_large"}.get(
         error.status_code, f"status.{error.status_code}"
     )
 

@@ -1,0 +1,37 @@
+"""窓口の画面: server-rendered Japanese pages. Calls front doors; holds no SQL, opens no seal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from litestar.handlers import HTTPRouteHandler
+
+from juki.console import (
+    account,
+    assets,
+    cases,
+    certificate,
+    changes,
+    protection,
+    purpose,
+    resident,
+    search,
+    signin,
+)
+from juki.console.faults import page_of
+
+routes: Final[Sequence[HTTPRouteHandler]] = [
+    *assets.routes,
+    *signin.routes,
+    *account.routes,
+    *purpose.routes,
+    *search.routes,
+    *resident.routes,
+    *changes.routes,
+    *cases.routes,
+    *certificate.routes,
+    *protection.routes,
+]
+
+__all__ = ["page_of", "routes"]

@@ -1,0 +1,229 @@
+"""照合: what waits, the paper's fields again without seeing them, then 本登録 or back with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get, post
+
+from juki import registry
+from juki.access import Caller
+from juki.audit import Operation, operation
+from juki.console import sections, words
+from juki.console.compare import side_by_side
+from juki.console.form import Field, Form
+from juki.console.page import go, render
+from juki.console.person import Notice, notices_of
+from juki.problem import Conflict, Invalid, JukiError
+from juki.registry import CaseSummary, CaseView
+from juki.registry.model import MoveIn, reason_name
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, route, text_of
+
+PURPOSE: Final = "仮登録の照合"
+STATES: Final = {"entered": "照合待ち", "handed_back": "差戻し", "confirmed": "本登録済み", "withdrawn": "取下げ"}
+_LOOKS: Final = {"entered": "blue", "handed_back": "warn", "confirmed": "good", "withdrawn": "gone"}
+_REASON: Final = Field(name="comment", label="理由", required=True, width="l", max=300)
+_LEAVES: Final = {
+    "birth": "生年月日",
+    "my_number": "個人番号",
+    "resident_code": "住民票コード",
+    "occurred_on": "異動日",
+    "notified_on": "届出日",
+}
+
+_ITEMS: Final = {item.path: item.label for section in sections.SECTIONS for item in section.items}
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the queue."""
+
+    case_no: int
+    reason: str
+    form_no: str
+    who: str
+    entered_by: str
+    entered_at: str
+    own: bool
+    state: str
+    look: str
+    open: bool = False
+
+
+@get("/{code:str}/cases", opt=route("change.queue", "change.enter|change.confirm", PURPOSE), include_in_schema=False)
+async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """照合待ちの一覧, oldest first."""
+    async with operation(fleet, caller, "change.queue", purpose=PURPOSE, write=False) as op:
+        waiting = await registry.queue(op)
+        names = await _names(op, [no for case in waiting for no in case.atena_nos])
+    context = {"cases": [_line(case, caller, names) for case in waiting]}
+    return render(request, "cases.html", "照合待ち", context, tenant=await fleet.tenant(code), here="/cases")
+
+
+@get(
+    "/{code:str}/cases/{case_no:int}",
+    opt=route("change.case", "change.enter|change.confirm", PURPOSE),
+    include_in_schema=False,
+)
+async def show(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """One 仮登録: for its second person without the dates and numbers, for the first as entered."""
+    return await _page(request, code, case_no, fleet, caller, None)
+
+
+@post(
+    "/{code:str}/cases/{case_no:int}/confirm", opt=route("change.confirm", "change.confirm", PURPOSE), include_in_schema=False
+)  # fmt: skip
+async def confirm(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """本登録 where everything typed again agrees (R-12-3.2-QUA-01)."""
+    form = Form((), form_of(request))
+    typed = {
+        name.removeprefix("again:"): values[0] for name, values in form_of(request).items() if name[:6] == "again:"
+    }
+    try:
+        async with operation(fleet, caller, "change.confirm", purpose=PURPOSE, right="change.confirm") as op:
+            done = await registry.confirm(op, case_no, typed)
+    except Invalid as error:
+        for path, rule in (error.fields or {"form": error.code}).items():
+            form.wrong(f"again:{path}" if path in typed else "form", text_of(rule, 422))
+        return await _page(request, code, case_no, fleet, caller, form)
+    except Conflict as error:
+        form.wrong("form", text_of(error.code, 409))
+        return await _page(request, code, case_no, fleet, caller, form)
+    return go(f"/{code}/cases/{case_no}", done="confirmed", no=done.event_no)
+
+
+@post(
+    "/{code:str}/cases/{case_no:int}/hand-back",
+    opt=route("change.hand_back", "change.confirm", PURPOSE),
+    include_in_schema=False,
+)
+async def hand_back(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """差戻し to whoever entered it, with a reason."""
+    form = Form((_REASON,), form_of(request))
+    try:
+        async with operation(fleet, caller, "change.hand_back", purpose=PURPOSE, right="change.confirm") as op:
+            await registry.hand_back(op, case_no, form.text("comment"))
+    except (Invalid, Conflict) as error:
+        return await _with_error(request, code, case_no, fleet, caller, form, error)
+    return go(f"/{code}/cases", done="handed_back", no=case_no)
+
+
+@post(
+    "/{code:str}/cases/{case_no:int}/withdraw",
+    opt=route("change.withdraw", "change.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def withdraw(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """取下げ by whoever entered it."""
+    form = Form((_REASON,), form_of(request))
+    try:
+        async with operation(fleet, caller, "change.withdraw", purpose=PURPOSE, right="change.enter") as op:
+            await registry.withdraw(op, case_no, form.text("comment"))
+    except (Invalid, Conflict) as error:
+        return await _with_error(request, code, case_no, fleet, caller, form, error)
+    return go(f"/{code}/cases", done="withdrawn", no=case_no)
+
+
+async def _with_error(
+    request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller, form: Form, error: JukiError
+) -> Response[bytes]:
+    form.wrong("form", text_of(error.code, error.status))
+    return await _page(request, code, case_no, fleet, caller, form)
+
+
+async def _page(
+    request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller, given: Form | None
+) -> Response[bytes]:
+    async with operation(fleet, caller, "change.case", purpose=PURPOSE, write=False) as op:
+        view = await registry.case(op, case_no)
+        names = await _names(op, view.summary.atena_nos)
+        held = await registry.protections(op, view.summary.atena_nos)
+    form = given or Form(())
+    form.fields = [_again(path, view) for path in view.reentry]
+    line = _line(view.summary, caller, names)
+    blind = view.summary.may_confirm
+    context = {
+        "case": line,
+        "said": [
+            ("対象", line.who or "新しく記載する人"),
+            ("届出人", view.reception.notifier),
+            *_passed(view),
+            *_steps(view),
+        ],
+        "form": form,
+        "errors": [text_of(f.code, 422) for f in view.findings.errors],
+        "alerts": [text_of(f.code, 422) for f in view.findings.alerts],
+        "people": side_by_side(view.before, view.after, blind=blind),
+        "can_confirm": view.summary.may_confirm,
+        "reason": _REASON,
+        "notices": _once([n for p in held.values() for n in notices_of(p)]),
+    }
+    title = f"仮登録 {case_no}　{line.reason}"
+    tenant = await fleet.tenant(code)
+    return render(
+        request, "case.html", title, context, tenant=tenant, here="/cases", status=422 if form.errors else 200
+    )
+
+
+def _again(path: str, view: CaseView) -> Field:
+    """One blind field; 届出日 left blank at the counter means the day of entry, so it is asked for too."""
+    leaf = path.rpartition(".")[2]
+    label = _LEAVES.get(leaf, _ITEMS.get(path.removeprefix("items."), leaf))
+    number = leaf in {"my_number", "resident_code"}
+    return Field(
+        name=f"again:{path}",
+        label=f"{_whose(path, view)}{label}",
+        kind="number" if number else "text",
+        width="s",
+        max=40,
+        hint="" if number else "例: R8.11.20",
+    )
+
+
+def _whose(path: str, view: CaseView) -> str:
+    parts = path.split(".")
+    if parts[0] == "persons" and isinstance(view.change, MoveIn) and parts[1].isdecimal():
+        return f"{view.change.persons[int(parts[1])].name}　"
+    return "子の" if parts[0] == "person" else ""
+
+
+def _line(case: CaseSummary, caller: Caller, names: dict[str, str]) -> Waiting:
+    return Waiting(
+        case_no=case.case_no,
+        reason=reason_name(case.reason),
+        form_no=case.form_no,
+        who="、".join(names.get(no, no) for no in case.atena_nos),
+        entered_by=case.entered_by,
+        entered_at=words.instant(case.entered_at),
+        own=case.entered_by == caller.actor_id,
+        state=STATES.get(case.state, case.state),
+        look=_LOOKS.get(case.state, ""),
+        open=case.state in ("entered", "handed_back"),
+    )
+
+
+async def _names(op: Operation, atena_nos: Sequence[str]) -> dict[str, str]:
+    found = await registry.current(op, list(dict.fromkeys(atena_nos)), ("basic",)) if atena_nos else {}
+    return {no: record.basic.name for no, record in found.items() if record.basic}
+
+
+def _passed(view: CaseView) -> list[tuple[str, str]]:
+    return [("注意を確かめて進めた理由", why) for why in dict.fromkeys(view.acknowledged.values())]
+
+
+def _steps(view: CaseView) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for step in view.steps:
+        text = f"{step.done_by}　{words.instant(step.done_at)}"
+        comment: Any = getattr(step, "comment", "")
+        found.append((STATES.get(step.state, step.state), f"{text}　{comment}" if comment else text))
+    return found
+
+
+def _once(notices: list[Notice]) -> list[Notice]:
+    return list({n.title: n for n in notices}.values())
+
+
+routes: Final = [queue, show, confirm, hand_back, withdraw]

@@ -1,0 +1,388 @@
+"""異動の入力: one page per step of the paper form, the rules beside the field, before and after, then 仮登録."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get, post
+
+from juki import registry
+from juki.access import Caller
+from juki.audit import Operation, operation
+from juki.console import procedures, purpose, sections, words
+from juki.console.compare import side_by_side
+from juki.console.form import Field, Form, new_number
+from juki.console.once import Once
+from juki.console.page import go, render
+from juki.console.person import notices_of, person_of
+from juki.console.procedures import LAST, PROCEDURES, About, Member, Procedure, Step
+from juki.problem import Invalid, NotFound
+from juki.registry.model import Findings, Household, Record, Status, Version, reason_name
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, purpose_of, route, text_of
+
+RIGHT: Final = "change.enter"
+_REASON: Final = Field(
+    name="alert_reason",
+    label="注意を確かめて進める理由",
+    required=True,
+    width="l",
+    max=200,
+    hint="仮登録とともに残ります",
+)
+_CARRY_NOT: Final = ("step", "alert_reason")
+
+
+class Desk(msgspec.Struct, kw_only=True):
+    """One form under way: whose, which page, and what was given so far."""
+
+    code: str
+    procedure: Procedure
+    about: About
+    form: Form
+    person: dict[str, Any]
+    steps: list[Step]
+    at: int = 0
+
+    @property
+    def action(self) -> str:
+        """Where the form is sent."""
+        head = f"/{self.code}/residents/{self.about.atena_no}" if self.about.atena_no else f"/{self.code}"
+        return f"{head}/changes/{self.procedure.slug}"
+
+    @property
+    def back(self) -> str:
+        """Where giving up leads."""
+        return f"/{self.code}/residents/{self.about.atena_no}" if self.about.atena_no else f"/{self.code}/"
+
+    @property
+    def titles(self) -> list[str]:
+        """The pages of the form with the last one, which is ours."""
+        return [*(step.title for step in self.steps), LAST]
+
+
+@get("/{code:str}/changes/{slug:str}", opt=route("change.form", RIGHT), include_in_schema=False)
+async def start_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """A form that starts from nobody: 転入."""
+    return await _start(request, code, slug, "", fleet, caller)
+
+
+@post("/{code:str}/changes/{slug:str}", opt=route("change.enter", RIGHT), include_in_schema=False, status_code=200)
+async def step_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """One page of it given."""
+    return await _step(request, code, slug, "", fleet, caller)
+
+
+@get("/{code:str}/residents/{atena_no:str}/changes", opt=route("change.choose", RIGHT), include_in_schema=False)
+async def choose(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """Which 異動 of this person."""
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/residents/{atena_no}/changes")
+    async with operation(fleet, caller, "change.choose", purpose=purpose_of(request), right=RIGHT, write=False) as op:
+        record = await registry.record(op, atena_no, groups=("basic", "address"))
+        held = await registry.protection(op, atena_no)
+    living = record.status is Status.RESIDENT
+    offered = [p for p in PROCEDURES.values() if p.slug != "move-in" and (living or p.slug in ("correct", "cancel"))]
+    context = {
+        "person": person_of(record),
+        "notices": notices_of(held),
+        "offered": [(f"/{code}/residents/{atena_no}/changes/{p.slug}", p.title) for p in offered],
+    }
+    return render(request, "choose.html", "異動の選択", context, tenant=await fleet.tenant(code))
+
+
+@get(
+    "/{code:str}/residents/{atena_no:str}/changes/{slug:str}",
+    opt=route("change.form", RIGHT),
+    include_in_schema=False,
+)
+async def start(
+    request: AnyRequest, code: str, atena_no: str, slug: str, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    """The first page of a form about one person."""
+    return await _start(request, code, slug, atena_no, fleet, caller)
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/changes/{slug:str}",
+    opt=route("change.enter", RIGHT),
+    include_in_schema=False,
+    status_code=200,
+)
+async def step(
+    request: AnyRequest, code: str, atena_no: str, slug: str, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    """One page of it given."""
+    return await _step(request, code, slug, atena_no, fleet, caller)
+
+
+async def _start(
+    request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    if not purpose_of(request):
+        tail = f"/residents/{atena_no}/changes/{slug}" if atena_no else f"/changes/{slug}"
+        return purpose.ask(code, f"/{code}{tail}")
+    form = Form(())
+    form.put("form_key", new_number())
+    desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
+    return await _page(request, fleet, desk)
+
+
+async def _step(
+    request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    form = Form((), form_of(request))
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/")
+    desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
+    at = form.text("step")
+    desk.at = min(int(at), len(desk.steps)) if at.isdecimal() else 0
+    wish = form.text("go")
+    if wish == "save":
+        return await _save(request, fleet, caller, desk)
+    if wish == "back":
+        desk.at = max(desk.at - 1, 0)
+        return await _page(request, fleet, desk)
+    if wish == "drop" and procedures.persons_of(form) > 1:
+        form.replace("persons", [str(procedures.persons_of(form) - 1)])
+        desk.steps = desk.procedure.steps(desk.about, procedures.persons_of(form))
+        desk.at = len(desk.steps) - 1
+        return await _page(request, fleet, desk)
+    return await _forward(request, fleet, caller, desk, add=wish == "add")
+
+
+async def _forward(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk, *, add: bool) -> Response[bytes]:
+    """On to the next page where this one is in order."""
+    form = desk.form
+    if desk.at < len(desk.steps):
+        form.fields = desk.steps[desk.at].fields
+        if not form.check():
+            return await _page(request, fleet, desk)
+    if add and desk.procedure.grows and procedures.persons_of(form) < procedures.MAX_PERSONS:
+        form.replace("persons", [str(procedures.persons_of(form) + 1)])
+        desk.steps = desk.procedure.steps(desk.about, procedures.persons_of(form))
+        desk.at = len(desk.steps) - 1
+        return await _page(request, fleet, desk)
+    desk.at += 1
+    if desk.at < len(desk.steps):
+        return await _page(request, fleet, desk)
+    return await _review(request, fleet, caller, desk)
+
+
+async def _review(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
+    """What the rules say, and before and after; an error leads back to the page of its field."""
+    form = desk.form
+    if not _whole(desk):
+        return await _page(request, fleet, desk)
+    try:
+        change = desk.procedure.build(desk.about, form)
+        async with operation(
+            fleet, caller, "change.examine", purpose=purpose_of(request), right=RIGHT, write=False
+        ) as op:
+            seen = await registry.examine(op, change, procedures.reception(form, caller.actor_id))
+    except Invalid as error:
+        procedures.place_findings(form, error.fields or {"form": error.code})
+        return await _page_of_error(request, fleet, desk)
+    if seen.findings.errors:
+        procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors})
+        return await _page_of_error(request, fleet, desk)
+    people = side_by_side(seen.before, seen.after)
+    return await _review_page(request, fleet, desk, seen.findings, people)
+
+
+async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
+    """仮登録, once for one page however often it is sent."""
+    form = desk.form
+    if not _whole(desk):
+        return await _page(request, fleet, desk)
+    change = desk.procedure.build(desk.about, form)
+    reception = procedures.reception(form, caller.actor_id)
+
+    async def enter() -> int:
+        async with operation(fleet, caller, "change.enter", purpose=purpose_of(request), right=RIGHT) as op:
+            seen = await registry.examine(op, change, reception)
+            why = form.text("alert_reason")
+            return await registry.enter(op, change, reception, acknowledged={a.code: why for a in seen.findings.alerts})
+
+    once: Once = request.app.state.once
+    try:
+        number = await once.run(f"{caller.session_id} {form.text('form_key')}", enter)
+    except Invalid as error:
+        if error.code == "registry.alerts_open":
+            form.fields = [_REASON]
+            form.check()
+            desk.at = len(desk.steps)
+            return await _review(request, fleet, caller, desk)
+        procedures.place_findings(form, error.fields or {"form": error.code})
+        return await _page_of_error(request, fleet, desk)
+    return go(f"/{desk.code}/cases/{number}", done="entered", no=number)
+
+
+def _whole(desk: Desk) -> bool:
+    """Every page again, for what comes back in hidden fields may have been changed on the way."""
+    form = desk.form
+    for at, page in enumerate(desk.steps):
+        form.fields = page.fields
+        if not form.check():
+            desk.at = at
+            return False
+    form.fields = [f for page in desk.steps for f in page.fields]
+    return True
+
+
+async def _page_of_error(request: AnyRequest, fleet: Fleet, desk: Desk) -> Response[bytes]:
+    """The first page that has a wrong field; what belongs to no field stands at the top."""
+    wrong = set(desk.form.errors)
+    for at, page in enumerate(desk.steps):
+        if wrong & {f.name for f in page.fields}:
+            desk.at = at
+            break
+    else:
+        desk.at = len(desk.steps) - 1
+        desk.form.errors = {"form": "　".join(dict.fromkeys(desk.form.errors.values()))}
+    here = {f.name for f in desk.steps[desk.at].fields}
+    others = [text for name, text in desk.form.errors.items() if name not in here and name != "form"]
+    if others:
+        desk.form.errors.setdefault("form", "　".join(dict.fromkeys(others)))
+        desk.form.errors = {n: t for n, t in desk.form.errors.items() if n in here or n == "form"}
+    return await _page(request, fleet, desk)
+
+
+async def _page(request: AnyRequest, fleet: Fleet, desk: Desk) -> Response[bytes]:
+    page = desk.steps[desk.at]
+    form = desk.form
+    form.fields = page.fields
+    context = {
+        **desk.person,
+        "steps": desk.titles,
+        "at": desk.at,
+        "form": form,
+        "action": desk.action,
+        "hidden": form.carried(but=(*_CARRY_NOT, *(f.name for f in page.fields))),
+        "lead": page.lead,
+        "grows": desk.procedure.grows and desk.at == len(desk.steps) - 1,
+        "shrinks": desk.procedure.grows and desk.at == len(desk.steps) - 1 and procedures.persons_of(form) > 1,
+        "back": desk.back,
+    }
+    return await _render(request, fleet, desk, "step.html", context, wrong=bool(form.errors))
+
+
+async def _review_page(
+    request: AnyRequest, fleet: Fleet, desk: Desk, findings: Findings, people: list[Any]
+) -> Response[bytes]:
+    said = said_of(desk.steps, desk.form)
+    desk.form.fields = [_REASON]
+    context = {
+        **desk.person,
+        "steps": desk.titles,
+        "at": len(desk.steps),
+        "form": desk.form,
+        "action": desk.action,
+        "hidden": desk.form.carried(but=_CARRY_NOT),
+        "errors": [text_of(f.code, 422) for f in findings.errors],
+        "alerts": [text_of(f.code, 422) for f in findings.alerts],
+        "said": said,
+        "people": people,
+        "back": desk.back,
+    }
+    return await _render(request, fleet, desk, "review.html", context, wrong=bool(desk.form.errors))
+
+
+async def _render(
+    request: AnyRequest, fleet: Fleet, desk: Desk, template: str, context: Mapping[str, Any], *, wrong: bool
+) -> Response[bytes]:
+    title = f"{desk.procedure.title}の入力"
+    here = f"/changes/{desk.procedure.slug}"
+    tenant = await fleet.tenant(desk.code)
+    return render(request, template, title, context, tenant=tenant, here=here, status=422 if wrong else 200)
+
+
+async def _desk(
+    request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller, form: Form
+) -> Desk:
+    procedure = PROCEDURES.get(slug)
+    if procedure is None or (slug == "move-in") == bool(atena_no):
+        raise NotFound
+    about, person = About(), {"person": None, "notices": []}
+    if atena_no:
+        async with operation(fleet, caller, "change.form", purpose=purpose_of(request), right=RIGHT, write=False) as op:
+            about, person = await _about(op, atena_no)
+    return Desk(
+        code=code,
+        procedure=procedure,
+        about=about,
+        form=form,
+        person=person,
+        steps=procedure.steps(about, procedures.persons_of(form)),
+    )
+
+
+async def _about(op: Operation, atena_no: str) -> tuple[About, dict[str, Any]]:
+    record = await registry.record(op, atena_no, groups=("basic", "address"))
+    home = await registry.household(op, record.setai_no, groups=("basic",))
+    versions = await registry.history(op, atena_no, groups=("basic",))
+    held = await registry.protection(op, atena_no)
+    about = About(
+        atena_no=atena_no,
+        setai_no=record.setai_no,
+        version_no=record.version_no,
+        members=_members(home, record),
+        events=[(str(v.event.event_no), _event(v)) for v in reversed(versions) if v.superseded_by is None],
+        versions=[(str(v.record.version_no), f"履歴{v.record.version_no}　{_event(v)}") for v in reversed(versions)],
+        items=_correctable(),
+    )
+    return about, {"person": person_of(record), "notices": notices_of(held)}
+
+
+def _members(home: Household, record: Record) -> list[Member]:
+    return [
+        Member(
+            atena_no=m.atena_no,
+            name=m.basic.name,
+            relationship=m.basic.relationship,
+            is_head=m.is_head,
+            chosen=m.atena_no == record.atena_no,
+        )
+        for m in home.members
+        if m.basic
+    ]
+
+
+def _event(version: Version) -> str:
+    return f"{reason_name(version.event.reason)}（異動日 {words.day(version.event.occurred_on)}）"
+
+
+def _correctable() -> list[tuple[str, str]]:
+    """Items a correction may name; what follows from the household or is a number of ours is changed otherwise."""
+    groups = ("basic.", "address.", "domicile.", "foreigner.", "notes.", "resident_code.", "my_number.")
+    derived = {"basic.head_name", "basic.relationship"}
+    found: list[tuple[str, str]] = []
+    for section in sections.SECTIONS:
+        for item in section.items:
+            if item.path in derived or not item.path.startswith(groups):
+                continue
+            whole = item.path in {"address.address", "address.previous_address", "address.last_registered_address"}
+            found.append((f"{item.path}.text" if whole else item.path, item.label))
+            if item.path == "address.address":
+                found.append(("address.address.building", "方書"))
+    return [(path, label) for path, label in found if path != "address.moved_within_from"]
+
+
+def said_of(steps: list[Step], form: Form) -> list[tuple[str, str]]:
+    """What the form says, in the words of the paper; blanks are left out."""
+    said: list[tuple[str, str]] = []
+    for page in steps:
+        for field in page.fields:
+            names = dict(field.options)
+            texts = [names.get(v, v) for v in form.texts(field.name) if v.strip()]
+            if texts and field.kind == "date":
+                read = form.date(field.name)
+                texts = [words.day(read)] if read else texts
+            if texts:
+                said.append((field.label, "、".join(texts)))
+    return said
+
+
+routes: Final = [start_new, step_new, choose, start, step]

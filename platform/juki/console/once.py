@@ -1,0 +1,37 @@
+"""二重送信: the same page sent twice is carried out once, and both answers lead to the same place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+_KEPT: Final = 10_000
+
+
+class Once:
+    """Results by the page's own number, for this process; what failed may be tried again."""
+
+    def __init__(self, kept: int = _KEPT) -> None:
+        self._done: OrderedDict[str, asyncio.Future[int]] = OrderedDict()
+        self._kept = kept
+
+    async def run(self, key: str, act: Callable[[], Awaitable[int]]) -> int:
+        """Carry `act` out unless a page with this key already did or is about to; its number either way."""
+        known = self._done.get(key)
+        if known is not None:
+            return await asyncio.shield(known)
+        result: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._done[key] = result
+        while len(self._done) > self._kept:
+            self._done.popitem(last=False)
+        try:
+            number = await act()
+        except BaseException as error:
+            self._done.pop(key, None)
+            result.cancel() if isinstance(error, asyncio.CancelledError) else result.set_exception(error)
+            result.exception() if not result.cancelled() else None
+            raise
+        result.set_result(number)
+        return number

@@ -1,0 +1,93 @@
+"""表示中の人: the strip that names whose record is open, and what stands over that person, on every page of theirs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from juki.console import sections, words
+from juki.personal import Personal
+from juki.registry.model import Level, Process, Protection, Record, Status
+
+_PROCESS: Final = {Process.CHANGE: "異動", Process.ISSUE: "発行", Process.INQUIRY: "照会"}
+_LEVEL: Final = {Level.ERROR: "できません", Level.ALERT: "係長の確認が必要です"}
+
+
+class Person(Personal, frozen=True, kw_only=True):
+    """The strip: name, kana, 生年月日, 住所, number and state."""
+
+    atena_no: str
+    name: str
+    kana: str
+    birth: str
+    address: str
+    status: str
+    removed: bool
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """注意: words to read before speaking. `soft` ones may be passed."""
+
+    title: str
+    text: str
+    soft: bool = False
+
+
+def person_of(record: Record) -> Person:
+    """The strip of a record whose groups `basic` and `address` are open."""
+    basic, address = record.basic, record.address
+    return Person(
+        atena_no=record.atena_no,
+        name=basic.name if basic else "",
+        kana=basic.name_kana if basic else "",
+        birth=words.birth(basic.birth, record.kind) if basic else "",
+        address=sections.place(address.address) if address else "",
+        status=words.STATUS[record.status],
+        removed=record.status is not Status.RESIDENT,
+    )
+
+
+def notices_of(protection: Protection) -> list[Notice]:
+    """Everything the clerk must know before acting, the gravest first."""
+    found: list[Notice] = []
+    if protection.protected:
+        kind = "仮支援措置" if protection.provisional else "支援措置"
+        found.append(
+            Notice(
+                title=f"{kind}の対象者です",
+                text="本人であることを厳格に確かめてください。住所や異動先を口頭で伝えないでください。"
+                "本人以外からの請求には応じず、理由も告げずに係長を呼んでください。",
+            )
+        )
+    if protection.overdue:
+        found.append(
+            Notice(
+                title="支援措置の期間が過ぎています",
+                text="延長又は終了の手続が済むまで、支援措置は続きます。担当に連絡してください。",
+                soft=True,
+            )
+        )
+    found.extend(_held(protection))
+    return found
+
+
+def _held(protection: Protection) -> list[Notice]:
+    return [
+        Notice(
+            title=f"{_PROCESS[s.process]}の抑止が設定されています",
+            text=f"この人の{_PROCESS[s.process]}は{_LEVEL[s.level]}。",
+            soft=s.level is Level.ALERT,
+        )
+        for s in protection.suppressions
+        if not s.released
+    ]
+
+
+def suppression_lines(protection: Protection) -> list[str]:
+    """抑止 [32] as lines of the resident page."""
+    return [
+        f"{_PROCESS[s.process]}　{'停止' if s.level is Level.ERROR else '注意'}　{words.calendar(s.starts_on)}から"
+        f"{words.calendar(s.ends_on) + 'まで' if s.ends_on else ''}{'　一時解除中' if s.released else ''}"
+        for s in protection.suppressions
+    ]

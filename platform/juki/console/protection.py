@@ -1,0 +1,317 @@
+"""支援措置・抑止: the list of measures, the 29 items of one, its beginning, renewal and end; holding a process back."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Final
+
+from litestar import Response, get, post
+
+from juki import dates, registry
+from juki.access import Caller
+from juki.audit import Operation, operation
+from juki.console import sections, words
+from juki.console.form import Field, Form
+from juki.console.page import go, render
+from juki.console.resident import strip
+from juki.console.table import Cell, Table
+from juki.problem import Invalid
+from juki.registry.model import Level, Measure, MeasureState, Process, SupportMeasure, Wish
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, route
+
+PURPOSE: Final = "支援措置の申出の受付"
+STATES: Final = {
+    MeasureState.PROVISIONAL: "仮支援措置",
+    MeasureState.IN_FORCE: "支援措置中",
+    MeasureState.ENDED: "終了",
+}
+WISHES: Final = (
+    ("browsing", "住民基本台帳の閲覧（現住所）"),
+    ("copies", "住民票の写し等の交付（現住所）"),
+    ("removed_copies", "住民票の除票の写し等の交付（前住所等）"),
+    ("domicile_copies", "戸籍の附票の写しの交付（現本籍）"),
+    ("former_domicile_copies", "戸籍の附票・除票の写しの交付（前本籍等）"),
+    ("property_support", "固定資産所在市区町村における準じた支援"),
+)
+TEXTS: Final = (
+    ("contact", "連絡先"),
+    ("situation", "申出者の状況"),
+    ("other", "その他"),
+    ("forwarded_to", "転送先市区町村名"),
+    ("forwarded_duties", "転送を受けた市区町村が支援を求められている事務"),
+    ("first_received_by", "当初受付市区町村"),
+    ("feared", "加害者とされる者"),
+)
+
+
+def _fields(members: Sequence[tuple[str, str]]) -> list[Field]:
+    asked = [
+        Field(name="provisional", label="仮支援措置とする", kind="check"),
+        Field(
+            name="starts_on", label="開始年月日", kind="date", width="s", hint="仮支援措置のときは仮支援措置の開始日"
+        ),
+        Field(name="wishes", label="希望する支援措置", kind="checks", required=True, options=WISHES),
+    ]
+    if members:
+        asked.append(Field(name="with", label="併せて支援を求める者", kind="checks", options=members))
+    asked += [Field(name=name, label=label, width="l", max=300) for name, label in TEXTS]
+    return asked
+
+
+_HOLD: Final = (
+    Field(name="process", label="抑止する処理", kind="select", required=True, width="s",
+          options=((Process.ISSUE.value, "発行"), (Process.CHANGE.value, "異動"), (Process.INQUIRY.value, "照会"))),
+    Field(name="level", label="強さ", kind="select", required=True, width="s",
+          options=((Level.ERROR.value, "停止"), (Level.ALERT.value, "注意"))),
+    Field(name="reason", label="理由", required=True, width="l", max=300),
+)  # fmt: skip
+
+
+@get("/{code:str}/protection", opt=route("protection.list", "protection.read", PURPOSE), include_in_schema=False)
+async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """Every measure in force, those whose term is near or over first."""
+    async with operation(fleet, caller, "protection.list", purpose=PURPOSE, right="protection.read", write=False) as op:
+        alerts = await registry.protection_alerts(op)
+        measures = await registry.measures_in_force(op)
+    heads = ["支援措置番号", "氏名", "生年月日", "状態", "期間の末日"]
+    tables = [
+        Table(
+            title="期間の末日が近いもの・過ぎたもの",
+            heads=heads,
+            rows=[_line(m, "期間経過" if told == "overdue" else "末日が近い") for m, told in alerts],
+            empty="期間の末日が近い支援措置はありません。",
+        ),
+        Table(
+            title="支援措置の一覧",
+            heads=heads,
+            rows=[_line(m) for m in measures],
+            empty="支援措置は登録されていません。対象者の住民票の記録から登録します。",
+        ),
+    ]
+    context = {"tables": tables, "form": None, "acts": [], "lead": ""}
+    return render(request, "list.html", "支援措置", context, tenant=await fleet.tenant(code), here="/protection")
+
+
+@get(
+    "/{code:str}/protection/{measure_no:int}",
+    opt=route("protection.read", "protection.read", PURPOSE),
+    include_in_schema=False,
+)
+async def detail(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The 29 items of one measure and what became of it."""
+    return await _detail(request, code, measure_no, fleet, caller, Form(_end_fields()))
+
+
+@post(
+    "/{code:str}/protection/{measure_no:int}/renew",
+    opt=route("protection.renew", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def renew(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """延長 by one year."""
+    try:
+        async with operation(fleet, caller, "protection.renew", purpose=PURPOSE, right="protection.enter") as op:
+            await registry.renew_protection(op, measure_no)
+    except Invalid as error:
+        form = Form(_end_fields())
+        form.take(error)
+        return await _detail(request, code, measure_no, fleet, caller, form)
+    return go(f"/{code}/protection/{measure_no}", done="renewed", no=measure_no)
+
+
+@post(
+    "/{code:str}/protection/{measure_no:int}/end",
+    opt=route("protection.end", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """終了 with a reason."""
+    form = Form(_end_fields(), form_of(request))
+    if form.check():
+        try:
+            async with operation(fleet, caller, "protection.end", purpose=PURPOSE, right="protection.enter") as op:
+                await registry.end_protection(op, measure_no, form.text("reason"))
+            return go(f"/{code}/protection/{measure_no}", done="ended", no=measure_no)
+        except Invalid as error:
+            form.take(error)
+    return await _detail(request, code, measure_no, fleet, caller, form)
+
+
+@get(
+    "/{code:str}/residents/{atena_no:str}/protection",
+    opt=route("protection.form", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def entry_page(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The form for a measure and, below it, for holding a process back."""
+    return await _entry(request, code, atena_no, fleet, caller, None, None)
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/protection",
+    opt=route("protection.enter", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def enter(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """支援措置の開始."""
+    given = form_of(request)
+    form = Form(_fields([(no, no) for no in given.get("with", ())]), given)
+    starts = form.date("starts_on")
+    if form.check():
+        try:
+            async with operation(fleet, caller, "protection.enter", purpose=PURPOSE, right="protection.enter") as op:
+                content = await _content(op, atena_no, form, starts.to_date() if starts else None)
+                number = await registry.enter_protection(op, content)
+            return go(f"/{code}/residents/{atena_no}", done="protected", no=number)
+        except Invalid as error:
+            form.take(error, {"provisional_from": "starts_on"})
+    return await _entry(request, code, atena_no, fleet, caller, form, None)
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/suppress",
+    opt=route("protection.suppress", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """抑止の設定 for one person from today."""
+    form = Form(_HOLD, form_of(request))
+    if not form.check():
+        return await _entry(request, code, atena_no, fleet, caller, None, form)
+    async with operation(fleet, caller, "protection.suppress", purpose=PURPOSE, right="protection.enter") as op:
+        await registry.suppress(
+            op,
+            [atena_no],
+            Process(form.text("process")),
+            Level(form.text("level")),
+            starts_on=op.now.astimezone(dates.JST).date(),
+            reason=form.text("reason"),
+        )
+    return go(f"/{code}/residents/{atena_no}", done="suppressed")
+
+
+async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | None) -> SupportMeasure:
+    """The 29 items: those of the person from the record, the others from the form."""
+    record = await registry.record(op, atena_no, groups=("basic", "address"))
+    basic, address = record.basic, record.address
+    if basic is None or address is None:
+        raise Invalid("registry.record_incomplete", "a record without its basic groups")
+    wishes: dict[str, Any] = {name: Wish(wanted=True) for name in form.texts("wishes")}
+    provisional = bool(form.text("provisional"))
+    return SupportMeasure(
+        name=basic.name,
+        birth=basic.birth,
+        address=sections.place(address.address),
+        name_kana=basic.name_kana if record.kind.value == "japanese" else "",
+        foreign_name_kana=basic.name_kana if record.kind.value == "foreign" else "",
+        alias=basic.alias,
+        alias_kana=basic.alias_kana,
+        former_surname=basic.former_surname,
+        former_surname_kana=basic.former_surname_kana,
+        atena_no=atena_no,
+        sex=basic.sex,
+        starts_on=None if provisional else starts,
+        provisional=provisional,
+        provisional_from=starts if provisional else None,
+        protected_with=tuple(form.texts("with")),
+        **wishes,
+        **{name: form.text(name) for name, _ in TEXTS},
+    )
+
+
+async def _entry(
+    request: AnyRequest,
+    code: str,
+    atena_no: str,
+    fleet: Fleet,
+    caller: Caller,
+    form: Form | None,
+    hold: Form | None,
+) -> Response[bytes]:
+    async with operation(
+        fleet, caller, "protection.form", purpose=PURPOSE, right="protection.enter", write=False
+    ) as op:
+        shown = await strip(op, atena_no)
+        record = await registry.record(op, atena_no, groups=("basic",))
+        home = await registry.household(op, record.setai_no, groups=("basic",))
+    others = [(m.atena_no, m.basic.name) for m in home.members if m.basic and m.atena_no != atena_no]
+    if form is None:
+        form = Form(_fields(others))
+    else:
+        form.fields = _fields(others)
+    context = {**shown, "form": form, "hold": hold or Form(_HOLD), "atena_no": atena_no}
+    status = 422 if form.errors or (hold and hold.errors) else 200
+    title = "支援措置・抑止の登録"
+    return render(request, "protect.html", title, context, tenant=await fleet.tenant(code), status=status)
+
+
+async def _detail(
+    request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller, form: Form
+) -> Response[bytes]:
+    async with operation(fleet, caller, "protection.read", purpose=PURPOSE, right="protection.read", write=False) as op:
+        history = await registry.measure_history(op, measure_no)
+    latest = history[-1]
+    context = {
+        "measure_no": measure_no,
+        "state": STATES[latest.state],
+        "atena_no": latest.content.atena_no,
+        "said": _said(latest),
+        "history": [(m.version_no, STATES[m.state], words.instant(m.known_from), m.entered_by) for m in history],
+        "may_act": caller.may("protection.enter") and latest.state is not MeasureState.ENDED,
+        "form": form,
+    }
+    status = 422 if form.errors else 200
+    title = f"支援措置 {measure_no}"
+    return render(request, "measure.html", title, context, tenant=await fleet.tenant(code), status=status)
+
+
+def _end_fields() -> tuple[Field, ...]:
+    return (Field(name="reason", label="終了の理由", required=True, width="l", max=300),)
+
+
+def _line(measure: Measure, told: str = "") -> list[str | Cell]:
+    content = measure.content
+    last = content.provisional_until if measure.state is MeasureState.PROVISIONAL else content.ends_on
+    return [
+        Cell(str(measure.measure_no), path=f"/protection/{measure.measure_no}"),
+        content.name,
+        words.day(content.birth),
+        Cell(told or STATES[measure.state], look="warn" if told else ""),
+        words.calendar(last) if last else "決定まで",
+    ]
+
+
+def _said(measure: Measure) -> list[tuple[str, str]]:
+    c = measure.content
+    named: list[tuple[str, str]] = [
+        ("氏名", c.name),
+        ("フリガナ", c.name_kana or c.foreign_name_kana),
+        ("通称", "　".join(t for t in (c.alias, c.alias_kana) if t)),
+        ("旧氏", "　".join(t for t in (c.former_surname, c.former_surname_kana) if t)),
+        ("生年月日", words.day(c.birth)),
+        ("性別", words.SEX[c.sex]),
+        ("住所", c.address),
+        ("宛名番号", c.atena_no),
+    ]
+    wishes = [(label, _wish(getattr(c, name))) for name, label in WISHES]
+    days = [
+        ("開始年月日", c.starts_on),
+        ("終了年月日", c.ends_on),
+        ("仮支援措置の開始年月日", c.provisional_from),
+        ("仮支援措置の終了年月日", c.provisional_until),
+        ("転送年月日", c.forwarded_on),
+        ("転送を受けた年月日", c.forwarded_received_on),
+        ("支援の必要性がないことを確認した連絡年月日", c.found_needless_on),
+    ]
+    texts = [(label, str(getattr(c, name))) for name, label in TEXTS]
+    tail = [("仮支援措置", "該当" if c.provisional else ""), ("併せて支援を求める者", "、".join(c.protected_with))]
+    return [*named, *wishes, *((label, words.calendar(day) if day else "") for label, day in days), *texts, *tail]
+
+
+def _wish(wish: Wish) -> str:
+    return f"希望する　{wish.place}".strip("　") if wish.wanted else "希望しない"
+
+
+routes: Final = [listing, detail, renew, end, entry_page, enter, suppress]

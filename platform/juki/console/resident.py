@@ -1,0 +1,278 @@
+"""住民票の記録: the record in the order of the paper, the household one key away, the history on both axes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import Response, get, post
+
+from juki import certificates, dates, registry
+from juki.access import Caller
+from juki.audit import Operation, operation
+from juki.certificates.model import CertificateKind, IssueEntry, Relation
+from juki.console import purpose, sections, words
+from juki.console.form import Field, Form
+from juki.console.page import render
+from juki.console.person import notices_of, person_of, suppression_lines
+from juki.console.search import Tag
+from juki.dates import JST, RegistryDate
+from juki.problem import NotFound
+from juki.registry.model import Household, Record, Status, Version, reason_name
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, purpose_of, route
+
+_GUARDED: Final = {
+    "my_number": ("my_number.my_number", "resident.my_number"),
+    "resident_code": ("resident_code.resident_code", "resident.code"),
+}
+KINDS: Final = {CertificateKind.RESIDENT: "住民票の写し", CertificateKind.REMOVED: "除票の写し"}
+RELATIONS: Final = {
+    Relation.SELF: "本人",
+    Relation.HOUSEHOLD: "同一世帯員",
+    Relation.AGENT: "代理人",
+    Relation.THIRD: "第三者",
+    Relation.OFFICIAL: "公用",
+}
+_AS_OF: Final = (
+    Field(name="day", label="いつの内容を見るか（異動日で）", kind="date", width="s", hint="例: R5.4.1"),
+    Field(name="known", label="いつまでに記録された内容か（記録日で）", kind="date", width="s", hint="空欄は今まで"),
+)
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing this duty may do from here."""
+
+    path: str
+    label: str
+    key: str = ""
+
+
+class View(msgspec.Struct, kw_only=True):
+    """What one look at a resident brought."""
+
+    record: Record
+    household: Household | None
+    versions: tuple[Version, ...]
+    protection: Any
+    issues: tuple[IssueEntry, ...]
+    today: dt.date
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """The point on both axes; both None is now."""
+
+    day: dt.date | None = None
+    known: dt.datetime | None = None
+
+
+NOW: Final = Moment()
+
+
+@get("/{code:str}/residents/{atena_no:str}", opt=route("resident.read", "resident.read"), include_in_schema=False)
+async def show(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The record as it stands now."""
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/residents/{atena_no}")
+    return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), {})
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/as-of",
+    opt=route("resident.read", "resident.read"),
+    include_in_schema=False,
+    status_code=200,
+)
+async def as_of(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The record as it was on a day, as known on a day."""
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/residents/{atena_no}")
+    form = Form(_AS_OF, form_of(request))
+    form.check()
+    day, known = _calendar(form.date("day")), _calendar(form.date("known"))
+    at = dt.datetime.combine(known + dt.timedelta(days=1), dt.time.min, JST) if known else None
+    moment = NOW if form.errors else Moment(day=day, known=at)
+    try:
+        return await _page(request, code, atena_no, fleet, caller, moment, form, {})
+    except NotFound:
+        if moment == NOW:
+            raise
+        form.wrong("day", "この時点の記録はありません。別の日を入れてください。")
+        return await _page(request, code, atena_no, fleet, caller, NOW, form, {})
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/reveal",
+    opt=route("resident.read", "resident.read"),
+    include_in_schema=False,
+    status_code=200,
+)
+async def reveal(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """個人番号 or 住民票コード, for a clerk with the right to it; the log marks that it was touched."""
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/residents/{atena_no}")
+    group = (form_of(request).get("item") or [""])[0]
+    if group not in _GUARDED:
+        raise NotFound
+    shown = {group: _GUARDED[group]}
+    return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), shown)
+
+
+async def _page(
+    request: AnyRequest,
+    code: str,
+    atena_no: str,
+    fleet: Fleet,
+    caller: Caller,
+    moment: Moment,
+    form: Form,
+    revealed: Mapping[str, tuple[str, str]],
+) -> Response[bytes]:
+    groups = (*sections.OPEN_GROUPS, *revealed)
+    right = next((needed for _, needed in revealed.values()), "resident.read")
+    action = "resident.reveal" if revealed else "resident.read"
+    async with operation(fleet, caller, action, purpose=purpose_of(request), right=right, write=False) as op:
+        view = await _look(op, atena_no, groups, moment)
+    tenant = await fleet.tenant(code)
+    context = _context(view, caller, form, moment, frozenset(path for path, _ in revealed.values()))
+    status = 422 if form.errors else 200
+    return render(request, "resident.html", "住民票の記録", context, tenant=tenant, status=status)
+
+
+async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: Moment) -> View:
+    record = await registry.record(op, atena_no, groups=groups, as_of_day=moment.day, known_at=moment.known)
+    home = None
+    if record.status is Status.RESIDENT:
+        home = await registry.household(
+            op, record.setai_no, groups=("basic",), as_of_day=moment.day, known_at=moment.known
+        )
+    return View(
+        record=record,
+        household=home,
+        versions=await registry.history(op, atena_no, groups=("basic",), known_at=moment.known),
+        protection=await registry.protection(op, atena_no),
+        issues=await certificates.history(op, atena_no),
+        today=dates.today_in_japan(op.now),
+    )
+
+
+def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: frozenset[str]) -> dict[str, Any]:
+    return {
+        "person": person_of(view.record),
+        "notices": notices_of(view.protection),
+        "acts": _acts(view.record, caller) if moment == NOW else [],
+        "asof_text": _asof_text(moment),
+        "sections": [_section(s, caller) for s in sections.shown(view.record, revealed=revealed)],
+        "issues": [_issue(entry) for entry in view.issues],
+        "suppressions": suppression_lines(view.protection),
+        "setai_no": view.record.setai_no,
+        "members": _members(view),
+        "versions": [_version(v) for v in reversed(view.versions)],
+        "asof": form,
+    }
+
+
+def _acts(record: Record, caller: Caller) -> list[Act]:
+    here = f"/residents/{record.atena_no}"
+    found: list[Act] = []
+    if caller.may("certificate.issue"):
+        found.append(Act(path=f"{here}/certificate", label="証明書を交付する", key="c"))
+    if caller.may("change.enter"):
+        if record.status is Status.RESIDENT:
+            found.append(Act(path=f"{here}/changes/relocate", label="転居", key="m"))
+        found.append(Act(path=f"{here}/changes", label="そのほかの異動"))
+    if caller.may("protection.enter"):
+        found.append(Act(path=f"{here}/protection", label="支援措置・抑止"))
+    return found
+
+
+def _asof_text(moment: Moment) -> str:
+    if moment == NOW:
+        return ""
+    day = words.calendar(moment.day) + "現在" if moment.day else "今日現在"
+    last = moment.known.astimezone(JST).date() - dt.timedelta(days=1) if moment.known else None
+    known = words.calendar(last) + "までに記録された" if last else "今までに記録された"
+    return f"{known}、{day}の内容を表示しています。今の記録ではありません。"
+
+
+def _section(shown: sections.Shown, caller: Caller) -> dict[str, Any]:
+    masked = {path: group for group, (path, right) in _GUARDED.items() if caller.may(right)}
+    lines = [
+        {
+            "numbers": line.numbers,
+            "label": line.label,
+            "text": line.text,
+            "masked": line.masked,
+            "reveal": masked.get(line.path, "") if line.masked else "",
+        }
+        for line in shown.lines
+    ]
+    return {"title": shown.title, "open": shown.open, "filled": shown.filled, "lines": lines}
+
+
+def _members(view: View) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for n, member in enumerate(view.household.members if view.household else ()):
+        basic = member.basic
+        here = member.atena_no == view.record.atena_no
+        found.append(
+            {
+                "atena_no": member.atena_no,
+                "name": basic.name if basic else "",
+                "relationship": basic.relationship if basic else "",
+                "age": f"{dates.age_on(basic.birth, view.today)}歳" if basic and basic.birth.year > 0 else "",
+                "here": here,
+                "key": str(n + 1) if n < 9 and not here else "",
+            }
+        )
+    return found
+
+
+def _version(version: Version) -> dict[str, Any]:
+    record, event = version.record, version.event
+    tags: list[Tag] = []
+    if version.superseded_by:
+        tags.append(Tag(f"履歴{version.superseded_by}で訂正・取消し", "gone"))
+    if record.corrects_version:
+        tags.append(Tag(f"履歴{record.corrects_version}の訂正", "warn"))
+    if record.cancels_version:
+        tags.append(Tag(f"履歴{record.cancels_version}の取消し", "warn"))
+    return {
+        "no": record.version_no,
+        "reason": reason_name(event.reason),
+        "void": version.superseded_by is not None,
+        "tags": tags,
+        "occurred": words.day(event.occurred_on),
+        "notified": words.calendar(event.notified_on) if event.notified_on else "",
+        "known": words.instant(event.known_from),
+        "entered_by": event.entered_by,
+        "confirmed_by": event.confirmed_by,
+    }
+
+
+def _issue(entry: IssueEntry) -> dict[str, Any]:
+    return {
+        "at": words.instant(entry.issued_at),
+        "kind": KINDS[entry.kind],
+        "relation": RELATIONS[entry.relation],
+        "label": entry.label,
+        "terminal": entry.terminal_id,
+        "clerk": entry.issued_by,
+        "disposed": "書損" if entry.disposed else "",
+    }
+
+
+def _calendar(value: RegistryDate | None) -> dt.date | None:
+    return value.to_date() if value else None
+
+
+async def strip(op: Operation, atena_no: str) -> dict[str, Any]:
+    """`person` and `notices` for another page of the same person."""
+    record = await registry.record(op, atena_no, groups=("basic", "address"))
+    held = await registry.protection(op, atena_no)
+    return {"person": person_of(record), "notices": notices_of(held)}
+
+
+routes: Final = [show, as_of, reveal]
