@@ -62,7 +62,14 @@ def _module(path: Path) -> ModuleType:
 
 
 def _in_order(modules: list[ModuleType]) -> list[ModuleType]:
-    return sorted(modules, key=lambda module: str(module.revision))
+    """One chain without gap or fork."""
+    ordered = sorted(modules, key=lambda module: str(module.revision))
+    before: str | None = None
+    for module in ordered:
+        if module.down_revision != before:
+            raise Misconfigured("migrate.chain", f"revision {module.revision} does not follow {before or 'nothing'}")
+        before = str(module.revision)
+    return ordered
 
 
 def _render(module: ModuleType) -> Revision:
