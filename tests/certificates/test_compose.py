@@ -98,7 +98,9 @@ def test_an_item_not_asked_for_prints_the_word_omitted_and_never_its_value(
     for record in (japanese(1), foreign(1)):
         household = Household(setai_no="9", members=(record,))
         for item, boxes in homes.items():
-            without = compose(application(record, items=tuple(i for i in ALL if i is not item)), household, office, now=now)
+            without = compose(
+                application(record, items=tuple(i for i in ALL if i is not item)), household, office, now=now
+            )
             only = compose(application(record, items=(item,)), household, office, now=now)
             shown = {f.item for f in only.pages[0].blocks[0].fields if f.value == OMITTED}
             hidden = {f.item for f in without.pages[0].blocks[0].fields if f.value == OMITTED}
