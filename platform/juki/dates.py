@@ -6,6 +6,7 @@ unknown or impossible; every other date is a calendar day); 基本データリ�
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import re
 import unicodedata
@@ -69,13 +70,9 @@ class RegistryDate(msgspec.Struct, frozen=True, array_like=True, omit_defaults=T
             return dt.date.min
         if self.year >= 9999:
             return dt.date.max
-        month = self.month or 1
-        day = self.day or 1
-        while True:
-            try:
-                return dt.date(self.year, month, day)
-            except ValueError:
-                day -= 1
+        month = min(self.month or 1, 12)
+        last = calendar.monthrange(self.year, month)[1]
+        return dt.date(self.year, month, min(self.day or 1, last))
 
     def iso(self) -> str:
         """YYYY-MM-DD with 00 for unknown parts, as stored and exchanged."""
@@ -107,7 +104,10 @@ _WESTERN: Final = re.compile(r"^(\d{4})(?:年|[./\-])(?:\s*(\d{1,2})(?:月|[./\-
 _COMPACT: Final = re.compile(r"^(\d{4})(\d{2})(\d{2})$")
 _COMPACT_ERA: Final = re.compile(r"^([MTSHRmtshr1-5])(\d{2})(\d{2})(\d{2})$")
 _ERA_DIGIT: Final = {"1": "M", "2": "T", "3": "S", "4": "H", "5": "R"}
-_NOTE: Final = re.compile(r"^(.*?)(頃|春|夏|秋|冬|上旬頃?|中旬頃?|下旬頃?|不詳|推定|月日不詳|日不詳)$")
+_PERIOD: Final = re.compile(r"^(.+)から(.+)まで(?:の間)?$")
+_UNKNOWN_ENDINGS: Final = ("月日不詳", "日不詳", "不詳", "推定", "頃", "春", "夏", "秋", "冬")
+_TEN_DAYS: Final = ("上旬", "中旬", "下旬")
+_ISO: Final = re.compile(r"^(\d{4})-(\d{2})-(\d{2})$")
 
 
 def parse(text: str, *, unknown_allowed: bool = False) -> RegistryDate:
@@ -125,6 +125,19 @@ def parse(text: str, *, unknown_allowed: bool = False) -> RegistryDate:
     if found is None:
         raise Invalid("date.unreadable", "not a date in a known form")
     _check(found, unknown_allowed=unknown_allowed)
+    return found
+
+
+def parse_iso(text: str) -> RegistryDate:
+    """Read YYYY-MM-DD as exchanged: 00 for unknown parts, 0000-01-01 open start, days that the calendar lacks allowed.
+
+    Raises Invalid `date.unreadable` or `date.no_such_day`.
+    """
+    m = _ISO.match(text)
+    if m is None or not text.isascii():
+        raise Invalid("date.unreadable", "not YYYY-MM-DD")
+    found = RegistryDate(int(m[1]), int(m[2]), int(m[3]))
+    _check(found, unknown_allowed=True)
     return found
 
 
@@ -151,16 +164,37 @@ def _from_era(letter: str, number: int, month: int, day: int) -> RegistryDate | 
 
 
 def _read_unknown(given: str) -> RegistryDate | None:
+    """The expressions of the specification: 頃, 季節, 旬, 推定, 不詳 and periods; the text is kept, the known parts order it."""
     if given in {"年月日不詳", "不詳"}:
         return UNKNOWN
-    m = _NOTE.match(given)
-    if m is None:
+    if period := _PERIOD.match(given):
+        known = _read_stem(period[1])
+        return RegistryDate(known.year, known.month, known.day, known.era, given) if known else None
+    stem, marked = _stem(given)
+    known = _read_stem(stem)
+    if known is not None:
+        return RegistryDate(known.year, known.month, known.day, known.era, given if marked else "")
+    return RegistryDate(0, note=given) if marked else None
+
+
+def _stem(given: str) -> tuple[str, bool]:
+    """The part of an expression that is a date, and whether anything was said beside it."""
+    stem = given.removeprefix("推定")
+    for ending in _UNKNOWN_ENDINGS:
+        # 昭和40年4月日不詳 lacks the day alone, though it also ends in 月日不詳
+        if stem.endswith(ending) and not (ending == "月日不詳" and stem[: -len(ending)][-1:].isdigit()):
+            stem = stem[: -len(ending)]
+            break
+    for part in _TEN_DAYS:
+        stem = stem.removesuffix(part)
+    return stem, stem != given
+
+
+def _read_stem(stem: str) -> RegistryDate | None:
+    found = _read(stem)
+    if found is None or (found.day and not found.month):
         return None
-    stem = m[1].removesuffix("年月日").removeprefix("推定")
-    known = _read(stem) or _read(stem + "年") if stem else None
-    if known is None:
-        return RegistryDate(0, note=given)
-    return RegistryDate(known.year, known.month, known.day, known.era, given)
+    return found
 
 
 def _check(found: RegistryDate, *, unknown_allowed: bool) -> None:

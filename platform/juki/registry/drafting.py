@@ -20,7 +20,7 @@ from juki.problem import Conflict, Invalid, Refused
 from juki.registry import case_store, changes, find, protect, rules, store
 from juki.registry.cancel import cancelling_reason
 from juki.registry.case_store import Draft, Numbers, Step
-from juki.registry.change import Cancel, Change, Findings, MoveIn, Reception
+from juki.registry.change import Cancel, Change, Death, Findings, MoveIn, MoveOut, Reception, Relocate
 from juki.registry.index import numbers_of, searchable
 from juki.registry.measures import Level, Process
 from juki.registry.resident import GROUPS, Record, Status
@@ -324,7 +324,8 @@ async def _judge(
     fresh = changes.apply(change, scene, drawn)
     if not fresh:
         return rules.total((found, rules.error("registry.nothing_changes", "occurred_on"))), ()
-    return rules.total((found, rules.check_outcome(scene, fresh))), fresh
+    head_gone = isinstance(change, Death | MoveOut | Relocate)
+    return rules.total((found, rules.check_outcome(scene, fresh, head_gone=head_gone))), fresh
 
 
 async def _check_notices(op: Operation, change: Change, scene: Scene) -> Findings:

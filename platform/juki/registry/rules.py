@@ -23,7 +23,7 @@ from juki.registry.change import (
     Reception,
     Source,
 )
-from juki.registry.members import HEAD, faults, is_relationship
+from juki.registry.members import faults, is_relationship
 from juki.registry.reason import REASONS, Ground, Reason
 from juki.registry.resident import Kind, Record, Status
 from juki.registry.scene import Scene
@@ -195,11 +195,3 @@ def check_outcome(scene: Scene, fresh: Iterable[Record], *, head_gone: bool = Fa
                 needs_head = head_gone and fault.code == "registry.no_head"
                 found[Finding(code="registry.head_needed", field="positions") if needs_head else fault] = None
     return Findings(errors=tuple(found))
-
-
-def lost_head(scene: Scene, leaving: Iterable[str], day: dt.date) -> bool:
-    """True where a 世帯主 is among those who leave."""
-    return any(
-        held is not None and held.basic is not None and held.basic.relationship == HEAD
-        for held in (scene.now(atena_no, day) for atena_no in leaving)
-    )
