@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from juki.tenancy.checking import Finding, check
 from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, read_file
+from juki.tenancy.erasing import Eraser, Inventory, Leftovers, digest
 from juki.tenancy.fleet import Connection, Fleet, bulk, connect, enter_write, role_of, system_clock
+from juki.tenancy.presence import order_reload
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
 from juki.tenancy.resealing import SealedColumn
 from juki.tenancy.revisions import Revision, load_tree
@@ -17,9 +19,12 @@ __all__ = [
     "HOUSED",
     "OPEN_STATES",
     "Connection",
+    "Eraser",
     "Finding",
     "Fleet",
     "IndexedTables",
+    "Inventory",
+    "Leftovers",
     "Progress",
     "Provisioned",
     "Refill",
@@ -37,12 +42,14 @@ __all__ = [
     "change_state",
     "check",
     "connect",
+    "digest",
     "drifted",
     "enter_write",
     "expected",
     "find",
     "list_tenants",
     "load_tree",
+    "order_reload",
     "plan",
     "prepare_control",
     "read_file",

@@ -273,3 +273,8 @@ def _outcomes(connection: psycopg.Connection[Row], number: int) -> tuple[Answer,
         "SELECT process_no, outcome FROM control.purge_ack WHERE order_no = %s ORDER BY process_no", (number,)
     ).fetchall()
     return tuple(Answer(process_no=process, outcome=outcome) for process, outcome in rows)
+
+
+def order_reload(connection: psycopg.Connection[Row], code: str) -> Answers:
+    """Have every process read a tenant's directory row and keys anew."""
+    return order(connection, code, RELOAD)

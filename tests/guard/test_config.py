@@ -1,0 +1,61 @@
+"""Settings: read once, checked whole, and the name of what is wrong in the message."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from juki.config import Config, load
+from juki.problem import Misconfigured
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Both are read; what is set nowhere keeps its default."""
+    file = tmp_path / "juki.toml"
+    file.write_text('port = 9000\nhost = "0.0.0.0"\n')
+    config = load({"JUKI_PORT": "9001", "OTHER": "x"}, file)
+    assert (config.port, config.host, config.pool_max) == (9001, "0.0.0.0", Config().pool_max)
+
+
+def test_the_file_in_the_state_folder_is_found(tmp_path: Path) -> None:
+    """What `juki db start` wrote is read without being named."""
+    (tmp_path / "juki.toml").write_text('dsn_registry = "dbname=x"\n')
+    assert load({"JUKI_HOME": str(tmp_path)}).dsn("registry") == "dbname=x"
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"JUKI_PROT": "9000"}, "JUKI_PROT"),
+        ({"JUKI_PORT": "many"}, "JUKI_PORT"),
+        ({"JUKI_POOL_MAX": "0"}, "JUKI_POOL_MAX"),
+        ({"JUKI_KEY_TTL_SECONDS": "-1"}, "JUKI_KEY_TTL_SECONDS"),
+        ({"JUKI_LOG_LEVEL": "loud"}, "JUKI_LOG_LEVEL"),
+        ({"JUKI_KMS": "vault:x"}, "JUKI_KMS"),
+        ({"JUKI_CONFIG": "/nowhere/juki.toml"}, "/nowhere/juki.toml"),
+    ],
+)
+def test_a_wrong_or_unknown_setting_stops_the_start_with_its_name(env: dict[str, str], named: str) -> None:
+    """A misspelt limit that is silently ignored is worse than none."""
+    with pytest.raises(Misconfigured, match=named):
+        load(env)
+
+
+def test_a_wrong_line_of_the_file_is_named(tmp_path: Path) -> None:
+    """Unknown keys and broken TOML alike."""
+    file = tmp_path / "juki.toml"
+    for text, named in (("prot = 1", "prot"), ("port = ", "juki.toml: Invalid value")):
+        file.write_text(text)
+        with pytest.raises(Misconfigured, match=named):
+            load({}, file)
+
+
+def test_a_missing_address_is_named_and_a_password_never() -> None:
+    """What has to be set says so; what is secret is not repeated."""
+    with pytest.raises(Misconfigured, match="JUKI_DSN_REKEY"):
+        load({"JUKI_DSN_REGISTRY": "password=geheim"}, require=("registry", "rekey"))
+    with pytest.raises(Misconfigured) as caught:
+        load({"JUKI_DSN_REGISTRY": "password=geheim", "JUKI_PORT": "x"})
+    assert "geheim" not in str(caught.value)
+    assert "geheim" not in repr(load({"JUKI_DSN_REGISTRY": "password=geheim"}))
