@@ -104,7 +104,7 @@ def test_the_fourteen_unknown_expressions_keep_their_text_and_order_by_what_is_k
     found = dates.parse(typed, unknown_allowed=True)
     assert (found.iso(), found.note) == (iso, note)
     assert found.to_date() is None
-    assert dates.wareki(found) == note
+    assert dates.wareki(found) == note.replace("1965年", "昭和40年")
 
 
 def test_a_day_the_calendar_lacks_is_kept_where_it_may_stand_and_sorts_as_the_last_of_its_month() -> None:

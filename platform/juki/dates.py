@@ -231,6 +231,8 @@ def wareki(date: RegistryDate) -> str:
         return western(date)
     number = date.year - era.start.year + 1
     head = f"{era.name}{'元' if number == 1 else number}年"
+    if date.note:  # an expression written with the western year keeps its words
+        return head + date.note.removeprefix(f"{date.year}年")
     if not date.month:
         return head + "月日不詳"
     if not date.day:
