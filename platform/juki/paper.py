@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 import typst
@@ -98,7 +98,7 @@ def mincho(path: Path | None = None) -> Mincho:
 
 
 def _sequences_of(font: TTFont) -> Iterator[tuple[str, str]]:
-    for table in font["cmap"].tables:
+    for table in cast("list[Any]", font["cmap"].tables):
         if table.format == 14:
             for selector, entries in table.uvsDict.items():
                 for base, _ in entries:

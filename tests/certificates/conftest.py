@@ -36,7 +36,7 @@ STREET = Place(text="福島県いわき市平字梅本21番地の4", building="�
 
 def _japanese(number: int = 1, **changes: Any) -> Record:
     """A Japanese resident; `number` 1 is the head of the household."""
-    given = ("太郎", "花子", "一郎", "二郎", "三郎", "四郎", "五郎", "六郎", "七郎")[number - 1]
+    given = ("太郎", "花子", "一郎", "二郎", "三郎", "四郎", "五郎", "六郎", "七郎", "八郎", "九郎")[number - 1]
     record = Record(
         atena_no=f"00000000{number:02d}",
         version_no=3,

@@ -23,7 +23,16 @@ from juki.certificates.model import Application, Disposal, IdentityCheck, Issued
 from juki.config import Config
 from juki.dates import RegistryDate
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
-from juki.registry.model import Level, Process, Record, SupportMeasure
+from juki.registry.model import (
+    Document,
+    Level,
+    Place,
+    Process,
+    Reception,
+    Record,
+    Relocate,
+    SupportMeasure,
+)
 from juki.tenancy import Fleet, connect
 
 CLERK = ("certificate.issue", "resident.read", "resident.my_number", "resident.code")
@@ -48,7 +57,7 @@ async def people(
 ) -> None:
     """A family in いわき市, and the same 宛名番号 given to somebody else in 広野町."""
     async with operation(fleet, caller(tenant="072044"), "test.store", purpose="試験") as op:
-        alone = [japanese(n, setai_no=f"800000000{n}", is_head=True) for n in range(4, 8)]
+        alone = [japanese(n, setai_no=f"800000000{n}", is_head=True) for n in range(4, 9)]
         await _store(op, japanese(1), japanese(2), japanese(3), foreign(9), *alone)
     async with operation(fleet, caller(tenant="075418"), "test.store", purpose="試験") as op:
         await _store(op, japanese(1, setai_no="7000000001"))
@@ -327,6 +336,30 @@ async def test_a_record_that_moved_on_after_it_was_judged_is_not_issued(
         await run(lambda op: certificates.issue(op, ready.token))
     assert caught.value.code == "certificates.record_changed"
     assert await run(lambda op: certificates.history(op, "0000000004")) == ()
+
+
+async def test_a_draft_is_never_certified_and_the_clerk_is_told_that_one_waits(
+    run: Run, application: Callable[..., Application]
+) -> None:
+    """標準仕様書 2.7: until 本登録 the record before is what is certified."""
+    moving = Relocate(
+        occurred_on=RegistryDate(2026, 11, 1),
+        notified_on=dt.date(2026, 11, 2),
+        atena_nos=("0000000008",),
+        address=Place(text="福島県いわき市小名浜花畑町34番地の9"),
+    )
+    paper = Reception(
+        form_no="R8-000777", notifier="渡邉　八郎", document=Document.MY_NUMBER_CARD, checked_by="op-entry"
+    )
+    entry = (*CLERK, "resident.search", "change.enter")
+    await run(lambda op: registry.enter(op, moving, paper), rights=entry, actor="op-entry")
+    asked = application("0000000008", requester=_requester("0000000008"))
+    ready = await run(lambda op: certificates.prepare(op, asked))
+    assert ready.warnings == ("certificates.warn_draft_pending",)
+    issued = await run(lambda op: certificates.issue(op, ready.token))
+    text = PdfReader(io.BytesIO(issued.pdf)).pages[0].extract_text()
+    assert "34番地の9" not in text
+    assert "梅本21番地の4" in text
 
 
 def _requester(atena_no: str = "", **more: Any) -> Requester:

@@ -106,20 +106,22 @@ async def gather(op: Operation, application: Application) -> Subject:
         return Subject(records=(), together=frozenset(), guards={})
     household = await registry.household(op, records[0].setai_no, groups=())
     over = await registry.protections(op, application.persons)
+    drafts = await registry.under_change(op, application.persons)
     return Subject(
         records=records,
         together=frozenset((*(m.atena_no for m in household.members), *found)),
-        guards={atena_no: _guard(stands) for atena_no, stands in over.items()},
+        guards={atena_no: _guard(stands, atena_no in drafts) for atena_no, stands in over.items()},
     )
 
 
-def _guard(over: Protection) -> Guard:
+def _guard(over: Protection, draft: bool) -> Guard:
     level = over.level(Process.ISSUE)
     together = [(m.content.atena_no, *m.content.protected_with) for m in over.measures]
     return Guard(
         protected=over.protected,
         co_protected=frozenset(atena_no for group in together for atena_no in group),
         suppressed=level.value if level else "",
+        draft_pending=draft,
     )
 
 

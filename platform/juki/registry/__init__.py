@@ -12,6 +12,7 @@ from juki.registry.bulk import (
     subject_rows,
     to_index,
 )
+from juki.registry.case_store import under_change
 from juki.registry.drafting import (
     CaseSummary,
     CaseView,
@@ -95,5 +96,6 @@ __all__ = [
     "suppress",
     "suppressions",
     "to_index",
+    "under_change",
     "withdraw",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -149,6 +150,16 @@ async def waiting(op: Operation, limit: int) -> list[Draft]:
         {"limit": limit},
     )
     return [_draft(op, row) for row in rows]
+
+
+async def under_change(op: Operation, atena_nos: Sequence[str]) -> frozenset[str]:
+    """異動受付中: those residents about whom a 仮登録 waits. What it says stays in it; that it waits may be told to a clerk."""
+    rows = await op.session.fetch(
+        "SELECT DISTINCT key FROM {t}.change_case, jsonb_object_keys(base) AS key "
+        "WHERE state IN ('entered', 'handed_back') AND base ?| %(atena_nos)s AND key = ANY(%(atena_nos)s)",
+        {"atena_nos": list(atena_nos)},
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def move(op: Operation, case_no: int, expected: tuple[str, ...], state: str) -> None:
