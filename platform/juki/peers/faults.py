@@ -101,7 +101,9 @@ def _duplicate(household: HouseholdRows) -> list[Line] | None:
 def _spoiled(reason: str, spoil: Callable[[bytes], bytes], item: str = "") -> Fault:
     def plant(household: HouseholdRows) -> list[Line] | None:
         row = _second(household)
-        if row is None or any(line.kind == "earlier" for line in lines_of(household)):
+        if row is None or row[INDEX["remarks"]] or row[INDEX["memo"]] or row[INDEX["kind"]] == "foreign":
+            return None
+        if any(line.kind == "earlier" for line in lines_of(household)):
             return None
         lines = _with(household, row, (item, reason))
         for line in lines:
@@ -148,9 +150,9 @@ def _in_future(day: str) -> Fault:
     return plant
 
 
-def _middle(raw: bytes, piece: bytes) -> bytes:
-    """Bytes of the name replaced; the length stays, so that the line is whole but for its letters."""
-    at = raw.index("\u3000".encode() if piece[0] == 0xFF else b"\x81\x40", 20)
+def _middle(raw: bytes, piece: bytes, first: int = 20) -> bytes:
+    """The blank inside the name replaced; the length stays, so that the line is whole but for its letters."""
+    at = raw.index("\u3000".encode() if piece[0] == 0xFF else b"\x81\x40", first)
     return raw[:at] + piece + raw[at + len(piece) :]
 
 
@@ -171,14 +173,14 @@ _COMMON: Final[dict[str, Fault]] = {
 }
 
 
-def fixed_faults(future: str, era_at: int) -> dict[str, Fault]:
-    """Faults of a fixed-length extract; `era_at` is the byte where 生年月日 begins."""
+def fixed_faults(future: str, name_at: int, era_at: int) -> dict[str, Fault]:
+    """Faults of a fixed-length extract; `name_at` and `era_at` are the bytes where 氏名 and 生年月日 begin."""
     return _COMMON | {
         "in-future": _in_future(future),
         "truncated": _spoiled("line.length", lambda raw: raw[:300] + b"\r\n"),
-        "undecodable": _spoiled("text.undecodable", lambda raw: _middle(raw, b"\xfd\xfe"), "氏名"),
+        "undecodable": _spoiled("text.undecodable", lambda raw: _middle(raw, b"\xfd\xfe", name_at), "氏名"),
         "era": _spoiled("date.outside_era", lambda raw: raw[:era_at] + b"3650110" + raw[era_at + 7 :], "生年月日"),
-        "control": _spoiled("text.forbidden", lambda raw: _middle(raw, b"\x07\x07"), "氏名"),
+        "control": _spoiled("text.forbidden", lambda raw: _middle(raw, b"\x07\x07", name_at), "氏名"),
     }
 
 

@@ -39,14 +39,14 @@ _REMARKS_AT, _MEMO_AT = len(RESIDENT) - 2, len(RESIDENT) - 1
 
 # 外字: code point in the user area -> what it is in Unicode; a blank one was never identified by the incumbent.
 GAIJI: Final[dict[str, tuple[str, str]]] = {
-    "\ue000": ("邉\U000e0104", "MJ026191"),
+    "\ue000": ("邉\U000e0104", ""),
     "\ue001": ("葛\U000e0100", ""),
-    "\ue002": ("葛\U000e0102", "MJ022335"),
+    "\ue002": ("葛\U000e0102", ""),
     "\ue003": ("辻\U000e0100", ""),
-    "\ue004": ("𠮷", "MJ032188"),
-    "\ue005": ("槗", "MJ014738"),
-    "\ue006": ("𣘺", "MJ036747"),
-    "\ue007": ("圡", "MJ008213"),
+    "\ue004": ("𠮷", ""),
+    "\ue005": ("槗", ""),
+    "\ue006": ("𣘺", ""),
+    "\ue007": ("圡", ""),
     "\ue0f0": ("", ""),
     "\ue0f1": ("", ""),
 }
@@ -106,7 +106,7 @@ class Form(Protocol):
     def stock(self, row: Sequence[str]) -> bytes: ...
     def notes(self, row: Sequence[str]) -> list[bytes]: ...
     def head(self, kind: str) -> bytes: ...
-    def gaiji(self) -> bytes: ...
+    def gaiji(self) -> list[bytes]: ...
 
 
 class _Memo(dict[str, bytes]):
@@ -127,7 +127,7 @@ class _Memo(dict[str, bytes]):
 class FixedForm:
     """固定長: cp932, half-width kana, GYYMMDD, notes in a file of their own, latest and earlier versions apart."""
 
-    layout = "fixed-cp932"
+    layout = "cp932-fixed"
     files: ClassVar[dict[str, str]] = {
         "latest": "JUMIN.DAT",
         "earlier": "RIREKI.DAT",
@@ -167,16 +167,16 @@ class FixedForm:
         return [self._note.line((row[0], row[1], kind, text)) for kind, text in found if text]
 
     def head(self, kind: str) -> bytes:
-        """Nothing: fixed-length files have no header."""
-        return b""
+        """Nothing: fixed-length files have no header, the table of 外字 has one."""
+        return self.gaiji()[0] if kind == "gaiji" else b""
 
-    def gaiji(self) -> bytes:
-        """外字表: code in hexadecimal, Unicode code points, MJ name; blank where never identified."""
+    def gaiji(self) -> list[bytes]:
+        """外字表, header first: code in hexadecimal, Unicode code points, MJ name; blank where never identified."""
         lines = ["外字コード,UCS,MJ文字図形名"]
         for slot, (text, mj) in GAIJI.items():
             code = slot.encode("cp932").hex().upper()
             lines.append(f"{code},{' '.join(f'{ord(c):04X}' for c in text)},{mj}")
-        return ("\r\n".join(lines) + "\r\n").encode("cp932")
+        return [f"{line}\r\n".encode("cp932") for line in lines]
 
 
 class _Encoder:
@@ -260,7 +260,7 @@ _ERA_STARTS: Final = (
 class CsvForm:
     """CSV: UTF-8 with byte order mark, a header, words instead of codes, every version in one file."""
 
-    layout = "csv-utf8"
+    layout = "utf8-csv"
     files: ClassVar[dict[str, str]] = {
         "latest": "residents.csv",
         "earlier": "residents.csv",
@@ -304,12 +304,14 @@ class CsvForm:
 
     def head(self, kind: str) -> bytes:
         """Byte order mark and the printed names of the columns."""
+        if kind == "gaiji":
+            return self.gaiji()[0]
         columns = {"household": HOUSEHOLD, "support": SUPPORT, "stock": STOCK}.get(kind, RESIDENT)
         return b"\xef\xbb\xbf" + self._line([c.title for c in columns])
 
-    def gaiji(self) -> bytes:
-        """外字表 with the one character that the incumbent drew itself and never identified."""
-        return "外字コード,UCS,MJ文字図形名\r\nE123,,\r\n".encode()
+    def gaiji(self) -> list[bytes]:
+        """外字表, header first, with the one character that the incumbent drew itself and never identified."""
+        return ["外字コード,UCS,MJ文字図形名\r\n".encode(), b"E123,,\r\n"]
 
     def _line(self, row: Sequence[str]) -> bytes:
         self._buffer.seek(0)

@@ -21,7 +21,7 @@ from juki.problem import Invalid, Unavailable
 _STOCK_SHARE: Final = 20  # one free 住民票コード per so many residents
 _MIN_STOCK: Final = 200
 _UNIDENTIFIED_EVERY: Final = 700
-FORMS: Final[dict[str, type[FixedForm] | type[CsvForm]]] = {"fixed-cp932": FixedForm, "csv-utf8": CsvForm}
+FORMS: Final[dict[str, type[FixedForm] | type[CsvForm]]] = {"cp932-fixed": FixedForm, "utf8-csv": CsvForm}
 
 
 class PlantedFault(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +67,7 @@ def generate(
     """
     if not 1 <= residents <= 5_000_000:
         raise Invalid("incumbent.residents", "between 1 and 5,000,000 residents")
-    name = layout or ("fixed-cp932" if municipality[2] == "2" else "csv-utf8")
+    name = layout or ("cp932-fixed" if municipality[2] == "2" else "utf8-csv")
     if name not in FORMS:
         raise Invalid("incumbent.layout", f"layouts are {', '.join(FORMS)}")
     day = as_of or dt.date.today()  # noqa: DTZ011 - the office's own calendar day
@@ -100,8 +100,8 @@ class _Writer:
         self.truth: list[PlantedFault] = []
         self.sinks = {name: Sink(out, name, form.head(kind)) for kind, name in reversed(form.files.items())}
         future = (as_of + dt.timedelta(days=200)).isoformat()
-        era_at = sum(c.width for c in FIXED_RESIDENT[: INDEX["birth"]])
-        planted = fixed_faults(future, era_at) if isinstance(form, FixedForm) else csv_faults(future)
+        name_at, era_at = (sum(c.width for c in FIXED_RESIDENT[: INDEX[key]]) for key in ("name", "birth"))
+        planted = fixed_faults(future, name_at, era_at) if isinstance(form, FixedForm) else csv_faults(future)
         self.waiting: list[tuple[str, Fault]] = list(planted.items()) if faults else []
 
     def run(self, residents: int) -> Extract:
@@ -141,7 +141,7 @@ class _Writer:
             slip.birth_year_total += int((latest[INDEX["birth"]] or latest[INDEX["birth_western"]])[:4])
         if household_no % _UNIDENTIFIED_EVERY == 9 and len(household.persons) == 1 and household.current:
             row = household.current[0]
-            letter = UNIDENTIFIED if self.form.layout == "fixed-cp932" else "\ue123"
+            letter = UNIDENTIFIED if self.form.layout == "cp932-fixed" else "\ue123"
             row[NAME] = letter + row[NAME][1:]
             row[INDEX["head_name"]] = row[NAME]
 
@@ -184,7 +184,8 @@ class _Writer:
         self.truth += [PlantedFault(file=name, line=number, item=item, reason=reason) for item, reason in line.faults]
 
     def _finish(self) -> Extract:
-        self.sinks[self.form.files["gaiji"]].put(self.form.gaiji())
+        for raw in self.form.gaiji()[1:]:
+            self.sinks[self.form.files["gaiji"]].put(raw)
         self.slip.files = sorted((sink.close() for sink in self.sinks.values()), key=lambda w: w.name)
         _write_json(self.out / "extract.json", self.slip)
         _write_json(self.out / "faults.json", {"faults": self.truth, "not_planted": [name for name, _ in self.waiting]})

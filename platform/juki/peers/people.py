@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from juki import dates
+from juki.dates import RegistryDate
 from juki.numbers import in_house_number, my_number_check_digit, resident_code_check_digit
 from juki.peers.columns import INDEX, RESIDENT, SUPPORT, SUPPORT_INDEX
 from juki.peers.names import FOREIGN, VARIANTS, ForeignName, Name, given_names, surnames
@@ -335,7 +337,10 @@ class Settlement:
         row[BIRTH] = self._iso[member.born]
         if member.born < self.today - 30000 and r.random() < 0.02:
             row[BIRTH] = row[BIRTH][:8] + "00" if r.random() < 0.5 else row[BIRTH][:5] + "00-00"
-            row[INDEX["birth_note"]] = r.choice(("", "", "推定"))
+            if row[BIRTH].endswith("-00") and not row[BIRTH].endswith("-00-00") and r.random() < 0.5:
+                row[INDEX["birth_note"]] = (
+                    f"{dates.wareki(RegistryDate(int(row[BIRTH][:4]), int(row[BIRTH][5:7])))[:-3]}頃"
+                )
         elif row[BIRTH].endswith("-02-28") and r.random() < 0.05:
             row[BIRTH] = row[BIRTH][:8] + "29"  # 戸籍 of old times hold days that the calendar lacks
         place = r.choice(self.towns) if r.random() < 0.6 else previous

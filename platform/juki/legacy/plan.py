@@ -1,0 +1,239 @@
+"""移行の段取り: an opened extract, surveyed and cut into chunks; what each chunk comes to, without writing anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+import msgspec
+
+from juki.legacy import gaiji
+from juki.legacy.assemble import Reader, ResidentRows, SupportRows
+from juki.legacy.extract import Source
+from juki.legacy.judge import Judge, Taken
+from juki.legacy.layout import Layout
+from juki.legacy.model import Counts, Entry, Fault, Outcome, Totals
+from juki.legacy.survey import Place, Survey, Unit
+from juki.problem import Invalid
+from juki.registry.model import Event, Record, Status, SupportMeasure
+
+_MASK_64: Final = (1 << 64) - 1
+_MASK_61: Final = (1 << 61) - 1
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class ChunkResult:
+    """What one chunk comes to: rows to write, rows for the work list, free codes, counts and totals."""
+
+    def __init__(self) -> None:
+        self.taken: list[Taken] = []
+        self.entries: list[Entry] = []
+        self.codes: list[tuple[Place, int, str]] = []  # place, ordinal, 住民票コード
+        self.counts = Counts()
+        self.totals = Totals()
+
+
+class Plan:
+    """An extract ready to be judged chunk by chunk, always the same chunks for the same files."""
+
+    def __init__(self, folder: Path, layout: Layout, *, tenant: str, resident_code_rule: str, today: dt.date) -> None:
+        self.layout = layout
+        self.source = Source(folder, layout)
+        try:
+            self._check_slip(tenant)
+            self.gaiji = gaiji.read(self.source)
+            self.survey = Survey(self.source)
+            readers = {
+                file.name: Reader(file, layout, self.gaiji, resident_code_rule)
+                for file in self.source.files
+                if file.spec.kind != "gaiji"
+            }
+            self._readers = readers
+            self.judge = Judge(
+                self.survey,
+                {f.name: ResidentRows(readers[f.name], today) for f in self.source.of_kind("resident")},
+                {f.name: SupportRows(readers[f.name]) for f in self.source.of_kind("support")},
+                self._read_note,
+            )
+            self._units: list[tuple[Unit, ...]] = list(self.survey.chunks())
+            self._tails: list[tuple[int, ...]] = list(self.survey.tails())
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for file in self.source.files:
+            file.close()
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are."""
+        return len(self._units) + len(self._tails)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were found in all files."""
+        return len(self.survey)
+
+    def chunk(self, number: int) -> ChunkResult:
+        """Judge one chunk."""
+        if number < len(self._units):
+            result = self._judge_units(self._units[number])
+        else:
+            result = self._judge_tail(self._tails[number - len(self._units)])
+        _count_entries(result)
+        return result
+
+    def _judge_units(self, units: Sequence[Unit]) -> ChunkResult:
+        result = ChunkResult()
+        for unit in units:
+            verdict = self.judge.judge(unit)
+            result.entries += verdict.entries
+            result.taken += verdict.taken
+            if verdict.taken and unit.setai_no:
+                result.counts.households += 1
+        result.totals = _count_taken(result)
+        return result
+
+    def _judge_tail(self, rows: Sequence[int]) -> ChunkResult:
+        result = ChunkResult()
+        survey, counts = self.survey, result.counts
+        total = 0
+        for row in rows:
+            place = survey.place(row)
+            if row in survey.faults:
+                result.entries.append(self.judge.row_fault(row))
+            elif place.file.spec.kind == "stock":
+                code = self._read_code(place)
+                if isinstance(code, Fault):
+                    result.entries.append(_rejected(place, code))
+                    continue
+                counts.codes += 1
+                Counts.bump(counts.taken, place.file.name)
+                total = (total + int(code)) & _MASK_61
+                result.codes.append((place, survey.ordinal(row), code))
+            else:
+                Counts.bump(counts.used, place.file.name)
+        result.totals = Totals(codes=total)
+        return result
+
+    def _read_code(self, place: Place) -> str | Fault:
+        reader = self._readers[place.file.name]
+        values = reader.read(place.start, place.end)
+        if reader.faults:
+            return reader.faults[0]
+        code = values[reader.paths.index("resident_code")]
+        return code if code is not None else Fault(reader.titles["resident_code"], "item.missing", "empty")
+
+    def _read_note(self, place: Place) -> tuple[int, str, str] | Fault:
+        reader = self._readers[place.file.name]
+        values = dict(zip(reader.paths, reader.read(place.start, place.end), strict=True))
+        if reader.faults:
+            return reader.faults[0]
+        for path in ("version_no", "note_kind", "note"):
+            if values[path] is None:
+                return Fault(reader.titles[path], "item.missing", "empty")
+        return values["version_no"], values["note_kind"], values["note"]
+
+    def _check_slip(self, tenant: str) -> None:
+        slip = self.source.slip
+        if slip.municipality != tenant:
+            raise Invalid(
+                "legacy.other_municipality",
+                f"this extract is of {slip.municipality}, not of {tenant}",
+                remedy="name the folder of this municipality's extract",
+            )
+        if slip.layout and slip.layout != self.layout.name:
+            raise Invalid(
+                "legacy.other_layout",
+                f"the slip names layout {slip.layout}, the import was told {self.layout.name}",
+                remedy=f"use --layout {slip.layout}, or a copy of it under that name",
+            )
+
+
+def content_digest(record: Record, event: Event) -> int:
+    """64-bit digest over every item of a version and of the change that made it; equal for equal content."""
+    known = int(record.known_from.timestamp() * 1_000_000) if record.known_from else 0
+    raw = _encode(
+        (
+            (record.atena_no, record.version_no, record.setai_no, record.member_order, record.is_head),
+            (record.status, record.kind, record.valid_from, known, record.corrects_version, record.cancels_version),
+            (record.basic, record.address, record.domicile, record.my_number, record.resident_code),
+            (record.foreigner, record.entitlements, record.removal, record.notes),
+            (event.reason, event.occurred_on, event.notified_on, event.processed_on, event.remarks),
+        )
+    )
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
+
+
+def measure_digest(content: SupportMeasure) -> int:
+    """64-bit digest over every item of a 支援措置."""
+    return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
+
+
+def version_totals(record: Record, event: Event) -> Totals:
+    """What one version adds to the control totals."""
+    number = record.my_number.my_number if record.my_number is not None else ""
+    return Totals(
+        content=content_digest(record, event),
+        birth_years=record.basic.birth.year if record.basic is not None else 0,
+        my_numbers=int(number) if number else 0,
+    )
+
+
+def _count_taken(result: ChunkResult) -> Totals:
+    counts = result.counts
+    content = years = numbers = measures = 0
+    latest: dict[str, Record] = {}
+    for taken in result.taken:
+        Counts.bump(counts.taken, taken.place.file.name)
+        if taken.incoming is not None:
+            record = taken.incoming.record
+            counts.versions += 1
+            latest[taken.atena_no] = record
+            one = version_totals(record, taken.incoming.event)
+            content, years, numbers = content + one.content, years + one.birth_years, numbers + one.my_numbers
+        elif taken.measure is not None:
+            counts.measures += 1
+            measures += measure_digest(taken.measure)
+    counts.residents = len(latest)
+    for record in latest.values():
+        Counts.bump(counts.statuses, record.status.value)
+        Counts.bump(counts.kinds, f"{record.kind.value} {'current' if record.status is Status.RESIDENT else 'removed'}")
+    return Totals(
+        content=content & _MASK_64, birth_years=years, my_numbers=numbers & _MASK_61, measures=measures & _MASK_64
+    )
+
+
+def _count_entries(result: ChunkResult) -> None:
+    counts = result.counts
+    for entry in result.entries:
+        if entry.outcome is Outcome.ALERT:
+            Counts.bump(counts.alerts, entry.fault.reason)
+            continue
+        Counts.bump(counts.rejected if entry.outcome is Outcome.REJECTED else counts.held, entry.file)
+        Counts.bump(counts.reasons, entry.fault.reason)
+    for part in (counts.taken, counts.used, counts.rejected, counts.held):
+        for file, rows in part.items():
+            Counts.bump(counts.rows, file, rows)
+
+
+def _rejected(place: Place, fault: Fault) -> Entry:
+    return Entry(outcome=Outcome.REJECTED, file=place.file.name, line=place.line, fault=fault, raw=place.raw())
+
+
+Progress = Callable[[int, int, float], None]
+"""Called with rows done, rows in all, seconds since the start."""

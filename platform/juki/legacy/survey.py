@@ -1,0 +1,300 @@
+"""下見: one quick pass over every file that finds whose rows belong together, before any row is judged.
+
+Only keys are read: 宛名番号, 履歴番号, 世帯番号, 住民状態, 世帯主区分 and the digits of 個人番号. What comes out is the list of units (a
+household with all versions of its people, or one removed person) in a fixed order, so that every run cuts the
+same chunks. Memory: a few hundred bytes a person.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from juki.legacy.extract import Row, Source, SourceFile
+from juki.legacy.layout import Field, Layout
+from juki.legacy.model import Fault
+from juki.registry.model import Status
+
+RESIDENTS_PER_CHUNK: Final = 2000
+ROWS_PER_CHUNK: Final = 10_000
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One row of one file by number."""
+
+    file: SourceFile
+    line: int
+    start: int
+    end: int
+
+    def raw(self) -> bytes:
+        """Its bytes as they came."""
+        return self.file.raw(self.start, self.end)
+
+
+class Person(msgspec.Struct):
+    """What the survey knows of one person: rows by version, and the keys of the latest."""
+
+    rows: list[int]
+    version_no: int
+    latest: int
+    setai_no: str
+    current: bool
+    head: bool
+    incomplete: bool = False  # a row of this person could not be read, or none says what holds now
+
+
+class HouseholdNote(msgspec.Struct):
+    """世帯 as the sender lists it, and what was found of it."""
+
+    row: int
+    head_atena_no: str
+    declared: int
+    members: list[str] = []
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """Rows judged and written together: a household (`setai_no`) or one person who lives here no more."""
+
+    persons: tuple[str, ...]
+    setai_no: str = ""
+
+
+class Survey:
+    """The result: rows by number, persons, households, units, and the rows that are wrong on their face."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._files: list[SourceFile] = []
+        self._file = array("B")
+        self._start, self._end, self._line = array("Q"), array("Q"), array("I")
+        self.persons: dict[str, Person] = {}
+        self.households: dict[str, HouseholdNote] = {}
+        self.faults: dict[int, Fault] = {}  # rows turned away before they are read
+        self.notes: dict[str, list[int]] = {}  # 宛名番号 -> rows
+        self.support: dict[str, list[int]] = {}
+        self.loose: list[int] = []  # rows that belong to no unit: stray notes, stray measures, broken rows
+        self.stock: list[int] = []
+        self.used: list[int] = []
+        self.shared_numbers: set[str] = set()  # 個人番号 that more than one person carries
+        self.rows_of_file: dict[str, int] = {}
+        self.first_of_kind: dict[str, int] = {}
+        self._torn: set[str] = set()  # 宛名番号 that stands where it should in a broken row, as far as can be told
+        self._walk()
+
+    def __len__(self) -> int:
+        return len(self._line)
+
+    def place(self, row: int) -> Place:
+        """Where a row stands."""
+        return Place(self._files[self._file[row]], self._line[row], self._start[row], self._end[row])
+
+    def ordinal(self, row: int) -> int:
+        """Place of a row among the rows of its kind, from 0."""
+        return row - self.first_of_kind[self._files[self._file[row]].spec.kind]
+
+    def rows_of_kind(self, kind: str) -> int:
+        """Rows found in files of one kind, broken ones included."""
+        return sum(self.rows_of_file[f.name] for f in self.source.of_kind(kind))
+
+    def chunks(self) -> Iterator[tuple[Unit, ...]]:
+        """Units in order, cut into chunks of about RESIDENTS_PER_CHUNK persons, smaller ones for a small extract."""
+        chunk: list[Unit] = []
+        persons = 0
+        size = min(RESIDENTS_PER_CHUNK, max(50, len(self.persons) // 16))
+        for unit in self._units():
+            chunk.append(unit)
+            persons += len(unit.persons)
+            if persons >= size:
+                yield tuple(chunk)
+                chunk, persons = [], 0
+        if chunk:
+            yield tuple(chunk)
+
+    def tails(self) -> Iterator[tuple[int, ...]]:
+        """Rows outside the units, cut into chunks: stray rows, free codes, rows only used."""
+        rows = [*self.loose, *self.stock, *self.used]
+        for start in range(0, len(rows), ROWS_PER_CHUNK):
+            yield tuple(rows[start : start + ROWS_PER_CHUNK])
+
+    def _units(self) -> Iterator[Unit]:
+        done: set[str] = set()
+        for atena_no, person in self.persons.items():
+            household = self.households.get(person.setai_no) if person.current else None
+            if household is None:
+                yield Unit((atena_no,))
+            elif person.setai_no not in done:
+                done.add(person.setai_no)
+                yield Unit(tuple(household.members), person.setai_no)
+
+    def _walk(self) -> None:
+        self._walk_kind("household", self._household)
+        seen_numbers: dict[str, str] = {}
+        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, seen_numbers))
+        self._walk_kind("notes", lambda _, row, keys: self._belongs(self.notes, row, keys))
+        self._walk_kind("support", lambda _, row, keys: self._belongs(self.support, row, keys))
+        codes: set[str] = set()
+        self._walk_kind("stock", lambda file, row, keys: self._code(file, row, keys, codes))
+        self._walk_kind("gaiji", lambda _, row, __: self.used.append(row))
+        self._mark_incomplete()
+        for atena_no, person in self.persons.items():
+            household = self.households.get(person.setai_no) if person.current else None
+            if household is not None:
+                household.members.append(atena_no)
+
+    def _mark_incomplete(self) -> None:
+        """A person whose newest row is missing or broken must not come in as an older one says they were."""
+        for atena_no in self._torn:
+            person = self.persons.get(atena_no)
+            if person is not None:
+                person.incomplete, person.current = True, False
+        for person in self.persons.values():
+            place = self.place(person.latest)
+            if place.file.name in place.file.spec.earlier:
+                person.incomplete, person.current = True, False
+
+    def _walk_kind(self, kind: str, take: Callable[[SourceFile, int, dict[str, str]], None]) -> None:
+        self.first_of_kind[kind] = len(self)
+        for file in self.source.of_kind(kind):
+            keys = _key_reader(self.source.layout, file)
+            self._files.append(file)
+            count = 0
+            for row in file.rows():
+                number = self._add(row)
+                count += 1
+                if row.problem:
+                    if kind == "resident":
+                        self._torn.add(_torn_key(file, row))
+                    self._turn_away(number, Fault("", row.problem, f"bytes({row.end - row.start})"))
+                else:
+                    take(file, number, keys(row))
+            self.rows_of_file[file.name] = count
+
+    def _add(self, row: Row) -> int:
+        self._file.append(len(self._files) - 1)
+        self._start.append(row.start)
+        self._end.append(row.end)
+        self._line.append(row.line)
+        return len(self._line) - 1
+
+    def _turn_away(self, row: int, fault: Fault) -> None:
+        self.faults[row] = fault
+        self.loose.append(row)
+
+    def _household(self, file: SourceFile, row: int, keys: dict[str, str]) -> None:
+        setai_no, members = keys["setai_no"], keys["members"]
+        if not setai_no or not members.isdigit():
+            self._turn_away(row, Fault(_title(file, "setai_no"), "item.missing"))
+        elif setai_no in self.households:
+            self._turn_away(row, Fault(_title(file, "setai_no"), "row.duplicate"))
+        else:
+            self.households[setai_no] = HouseholdNote(row, keys["head_atena_no"], int(members), [])
+            self.used.append(row)
+
+    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], numbers: dict[str, str]) -> None:
+        atena_no, version = keys["atena_no"], keys["version_no"]
+        if not atena_no or not version.isascii() or not version.isdigit() or int(version) < 1:
+            item = "version_no" if atena_no else "atena_no"
+            self._turn_away(row, Fault(_title(file, item), "item.missing"))
+            return
+        version_no = int(version)
+        person = self.persons.get(atena_no)
+        if person is not None and self._same_version(row, version_no, person):
+            return
+        number = keys.get("my_number.my_number", "")
+        if number and numbers.setdefault(number, atena_no) != atena_no:
+            self.shared_numbers.add(number)
+        if person is None:
+            person = self.persons[atena_no] = Person([], 0, row, "", False, False)
+        person.rows.append(row)
+        if version_no > person.version_no:
+            person.version_no, person.latest = version_no, row
+            person.setai_no = keys["setai_no"]
+            person.current, person.head = keys["status"] == Status.RESIDENT.value, keys["is_head"] == "1"
+
+    def _same_version(self, row: int, version_no: int, person: Person) -> bool:
+        """True where this version was there before, byte for byte; another content under its number stays for judging."""
+        if version_no > person.version_no:
+            return False
+        raw = self.place(row).raw()
+        if any(self.place(other).raw() == raw for other in person.rows):
+            self._turn_away(row, Fault("", "row.duplicate", f"bytes({len(raw)})"))
+            return True
+        return False
+
+    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str]) -> None:
+        if keys["resident_code"] in seen:
+            self._turn_away(row, Fault(_title(file, "resident_code"), "row.duplicate", "digits(11)"))
+            return
+        seen.add(keys["resident_code"])
+        self.stock.append(row)
+
+    def _belongs(self, table: dict[str, list[int]], row: int, keys: dict[str, str]) -> None:
+        if keys["atena_no"] in self.persons:
+            table.setdefault(keys["atena_no"], []).append(row)
+            return
+        reason = "support.unknown_person" if table is self.support else "note.unknown_person"
+        place = self.place(row)
+        self._turn_away(row, Fault(_title(place.file, "atena_no"), reason, f"digits({len(keys['atena_no'])})"))
+
+
+_KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "household": ("setai_no", "head_atena_no", "members"),
+    "resident": ("atena_no", "version_no", "setai_no", "status", "is_head", "my_number.my_number"),
+    "notes": ("atena_no",),
+    "support": ("atena_no",),
+    "stock": ("resident_code",),
+    "gaiji": (),
+}
+
+
+def _title(file: SourceFile, path: str) -> str:
+    return next((f.title for f in file.fields if f.to == path), "")
+
+
+def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, str]]:
+    wanted = [(path, field) for path in _KEYS[file.spec.kind] for field in file.fields if field.to == path]
+    if not wanted:
+        return lambda _: {}
+    tables = {path: layout.codes.get(field.codes, {}) if field.type == "code" else {} for path, field in wanted}
+    if file.is_csv:
+        positions = [(path, file.fields.index(field), tables[path]) for path, field in wanted]
+
+        def from_csv(row: Row) -> dict[str, str]:
+            cells = file.cells(row.start, row.end)
+            return {path: table.get(_text(cells[at]), _text(cells[at])) for path, at, table in positions}
+
+        return from_csv
+    places = [(path, field.at - 1, field.at - 1 + field.width, tables[path]) for path, field in wanted]
+    data = file.data
+
+    def from_fixed(row: Row) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path, first, last, table in places:
+            text = data[row.start + first : row.start + last].decode("latin-1").strip()
+            found[path] = table.get(text, text)
+        return found
+
+    return from_fixed
+
+
+def _torn_key(file: SourceFile, row: Row) -> str:
+    """The 宛名番号 of a broken row as far as it can be told; a wrong guess only makes a person wait."""
+    raw = file.raw(row.start, row.end)
+    position = next((n for n, f in enumerate(file.fields) if f.to == "atena_no"), 0)
+    if file.is_csv:
+        cells = raw.split(b",", file.width)
+        at = file.order[position]
+        return cells[at].decode("latin-1").strip(' "') if at < len(cells) else ""
+    field = file.fields[position]
+    return raw[field.at - 1 : field.at - 1 + field.width].decode("latin-1").strip()
+
+
+def _text(cell: bytes | str) -> str:
+    return cell.strip() if isinstance(cell, str) else cell.decode("latin-1").strip()
+
+
+__all__ = ["Field", "HouseholdNote", "Person", "Place", "Survey", "Unit"]
