@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import logging
 import os
+import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ControllerRouterHandler
+from litestar.utils.deprecation import LitestarDeprecationWarning
 
 from juki import console
 from juki.config import Config, load
@@ -55,6 +57,13 @@ def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:
         requests_at_once=config.requests_max,
         body_bytes=config.body_max_bytes,
     )
+    with warnings.catch_warnings():
+        # Litestar 3 will ask for a marker on every injected name; this release still goes by the name itself
+        warnings.simplefilter("ignore", LitestarDeprecationWarning)
+        return _assembled(config, fleet, limits)
+
+
+def _assembled(config: Config, fleet: Fleet | None, limits: Limits) -> Litestar:
     return Litestar(
         route_handlers=[health, ready, oauth.tokens, oauth.introspect, *console.routes, *_api()],
         guards=[admit],

@@ -1,0 +1,230 @@
+"""The counter tasks without scripts, through the real pages, by two clerks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from counter import Browser, my_number, resident_code, text_of
+
+from juki.tenancy import Fleet
+
+FIRST = {
+    "reason": "move_in",
+    "form_no": "R8-0901",
+    "occurred_on": "R8.11.20",
+    "notified_on": "R8.11.20",
+    "notifier": "若松 太一",
+    "source": "person",
+    "document": "driving_licence",
+}
+HOME = {
+    "to_text": "福島県いわき市小名浜花畑町34番地の2",
+    "to_postal": "971-8101",
+    "from_text": "東京都千代田区千代田1番1号",
+}
+
+
+def person(name: str, kana: str, relationship: str, birth: str, sex: str = "1", n: int = 0) -> dict[str, str]:
+    """One page of a person."""
+    return {
+        f"p{n}_name": name,
+        f"p{n}_name_kana": kana,
+        f"p{n}_birth": birth,
+        f"p{n}_sex": sex,
+        f"p{n}_relationship": relationship,
+        f"p{n}_kind": "japanese",
+        f"p{n}_registered_domicile": "東京都千代田区千代田1番",
+        f"p{n}_family_head": name,
+        f"p{n}_my_number": my_number(),
+        f"p{n}_my_number_source": "certificate",
+        f"p{n}_resident_code": resident_code(),
+    }
+
+
+async def give(browser: Browser, path: str, values: dict[str, Any], go: str = "next") -> str:
+    """Send the page last seen with what it carries."""
+    carried = {k: v for k, v in browser.hidden().items() if k != "form_token"}
+    answer = await browser.post(path, {**carried, **values, "go": go})
+    return answer.text
+
+
+async def enter_move_in(browser: Browser, given: dict[str, str], form_no: str) -> int:
+    """転入 of one person up to 仮登録; the case number."""
+    path = "/changes/move-in"
+    await browser.get(path)
+    await give(browser, path, FIRST | {"form_no": form_no})
+    await give(browser, path, HOME)
+    html = await give(browser, path, given)
+    assert "仮登録する" in html, text_of(html)
+    assert "新しく記載" in html
+    answer = await browser.post(path, {**browser.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
+    found = re.search(r"/cases/(\d+)", str(answer.url))
+    assert found, text_of(answer.text)
+    assert "受付番号は" in answer.text
+    return int(found[1])
+
+
+async def test_a_resident_is_found_by_kana_and_opened_with_a_purpose(clerk: Browser, household: tuple[str, ...]) -> None:
+    """P-4-1: search by items; R-A-3.3-LOG-01: the purpose is stated first."""
+    await clerk.get("/search")
+    answer = await clerk.post("/search", {"kana": "ワタナベ", "purpose": ""})
+    assert answer.status_code == 422
+    answer = await clerk.post("/search", {"kana": "ワタナベ", "purpose": "inquiry"})
+    assert household[0] in answer.text, text_of(answer.text)
+    answer = await clerk.get(f"/residents/{household[0]}")
+    said = text_of(answer.text)
+    assert "渡邊 一郎" in said, said
+    assert "昭和59年5月2日" in said
+    assert "国内転入" in said
+    assert f"/residents/{household[1]}" in answer.text
+
+
+async def test_a_variant_character_is_found_and_marked(clerk: Browser, household: tuple[str, ...]) -> None:
+    """標準仕様書 2.1: 辺 finds 邊."""
+    answer = await clerk.post("/search", {"name": "渡辺", "purpose": "inquiry"})
+    assert household[0] in answer.text, text_of(answer.text)
+    assert "異体字" in answer.text
+
+
+async def test_an_empty_search_says_what_to_do(clerk: Browser) -> None:
+    """Nothing found is not an error, and nothing asked for is."""
+    answer = await clerk.post("/search", {"kana": "ゾゾゾゾ", "purpose": "inquiry"})
+    assert "該当する人はいません" in answer.text
+    answer = await clerk.post("/search", {"purpose": "inquiry"})
+    assert answer.status_code == 422
+
+
+async def test_numbers_stay_masked_until_asked_for(clerk: Browser, household: tuple[str, ...]) -> None:
+    """R-A-3.3-LOG-01: showing 個人番号 is an act of its own with a mark in the log."""
+    answer = await clerk.get(f"/residents/{household[0]}")
+    assert not re.search(r"\b99\d{10}\b", answer.text)
+    answer = await clerk.post(f"/residents/{household[0]}/reveal", {"item": "my_number"})
+    assert re.search(r"\b99\d{10}\b", answer.text), text_of(answer.text)
+
+
+async def test_a_move_in_waits_for_a_second_person_who_types_it_again(clerk: Browser, second: Browser) -> None:
+    """R-12-3.2-QUA-01: whoever entered it cannot confirm it; a wrong re-entry names the field and nothing is recorded."""
+    await clerk.state_purpose()
+    given = person("若松　太一", "ワカマツ　タイチ", "世帯主", "H2.6.1")
+    number = await enter_move_in(clerk, given, "R8-0901")
+    answer = await clerk.get(f"/cases/{number}")
+    assert "照合は別の職員が行います" in answer.text
+    answer = await clerk.post(f"/cases/{number}/confirm", {"again:occurred_on": "R8.11.20"})
+    assert answer.status_code == 403
+    answer = await second.get("/cases")
+    assert f"/cases/{number}" in answer.text
+    answer = await second.get(f"/cases/{number}")
+    assert given["p0_my_number"] not in answer.text
+    assert "平成2年6月1日" not in answer.text
+    typed = {
+        "again:occurred_on": "R8.11.20",
+        "again:notified_on": "R8.11.20",
+        "again:persons.0.birth": "H2.6.2",
+        "again:persons.0.my_number": given["p0_my_number"],
+        "again:persons.0.resident_code": given["p0_resident_code"],
+    }
+    answer = await second.post(f"/cases/{number}/confirm", typed)
+    assert answer.status_code == 422, text_of(answer.text)
+    assert 'name="again:persons.0.birth"' in answer.text
+    assert re.search(r'name="again:persons\.0\.birth"[^>]*aria-invalid="true"', answer.text)
+    answer = await second.post(f"/cases/{number}/confirm", typed | {"again:persons.0.birth": "19900601"})
+    assert "本登録しました" in answer.text, text_of(answer.text)
+
+
+async def test_the_same_page_sent_twice_is_one_case(clerk: Browser) -> None:
+    """Double submit: the second press of 仮登録 leads to the same number."""
+    path = "/changes/move-in"
+    await clerk.state_purpose()
+    await clerk.get(path)
+    await give(clerk, path, FIRST | {"form_no": "R8-0902"})
+    await give(clerk, path, HOME)
+    await give(clerk, path, person("二本柳　進", "ニホンヤナギ　ススム", "世帯主", "S60.1.5"))
+    page = {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"}
+    first = await clerk.post(path, page)
+    again = await clerk.post(path, page)
+    assert re.search(r"/cases/(\d+)", str(first.url)), text_of(first.text)
+    assert first.url.path == again.url.path
+
+
+async def test_an_error_stands_beside_its_field(clerk: Browser) -> None:
+    """標準仕様書 11: an error names the field and says what to do; what was typed is still there."""
+    path = "/changes/move-in"
+    await clerk.state_purpose()
+    await clerk.get(path)
+    html = await give(clerk, path, FIRST | {"occurred_on": "R8.2.30"})
+    assert re.search(r'name="occurred_on"[^>]*aria-invalid="true"', html), text_of(html)
+    assert 'value="R8.2.30"' in html
+    await give(clerk, path, FIRST | {"form_no": "R8-0903"})
+    await give(clerk, path, HOME)
+    bad = person("誤　番号", "アヤマリ　バンゴウ", "世帯主", "H1.2.3") | {"p0_my_number": "123456789012"}
+    html = await give(clerk, path, bad)
+    assert re.search(r'name="p0_my_number"[^>]*aria-invalid="true"', html), text_of(html)
+
+
+async def test_a_certificate_is_looked_at_issued_and_printed(clerk: Browser, household: tuple[str, ...]) -> None:
+    """F-S1-02, P-3-2: the paper is seen before it is issued; the number is told and the history has it."""
+    await clerk.state_purpose("certificate")
+    path = f"/residents/{household[0]}/certificate"
+    await clerk.get(path)
+    asked = {
+        "kind": "resident",
+        "relation": "household",
+        "requester_name": "渡邊　一郎",
+        "identity": "photo",
+        "purpose": "household",
+        "persons": list(household),
+        "items": ["relationship"],
+        "copies": "1",
+    }
+    answer = await clerk.post(path, asked | {"go": "preview"})
+    assert "data:application/pdf;base64," in answer.text, text_of(answer.text)
+    token = clerk.hidden()["token"][0]
+    answer = await clerk.post(path, {**clerk.hidden(), "go": "issue", "token": token})
+    assert "交付しました" in answer.text, text_of(answer.text)
+    issued = re.search(r"/certificate/(\d+)", str(answer.url))
+    assert issued
+    paper = await clerk.post(f"{path}/{issued[1]}/paper")
+    assert paper.headers["content-type"] == "application/pdf"
+    assert paper.content.startswith(b"%PDF")
+    assert paper.headers["cache-control"] == "no-store"
+    answer = await clerk.get(f"/residents/{household[0]}")
+    assert "交付履歴" in answer.text
+    assert "いわき" in text_of(answer.text)
+
+
+async def test_a_relocation_of_the_household_starts_from_its_page(clerk: Browser, household: tuple[str, ...]) -> None:
+    """F-S1-01: 転居 carries the members over, and the last page compares before and after."""
+    await clerk.state_purpose()
+    path = f"/residents/{household[0]}/changes/relocate"
+    await clerk.get(path)
+    start = {k: v for k, v in FIRST.items() if k != "reason"} | {"form_no": "R8-0904"}
+    await give(clerk, path, start)
+    html = await give(
+        clerk, path, {"who": list(household), "to_text": "福島県いわき市錦町大島1番地", "to_postal": "9748232"}
+    )
+    assert "新しい続柄" in html, text_of(html)
+    html = await give(clerk, path, {})
+    assert "仮登録する" in html, text_of(html)
+    assert "錦町大島" in html
+    assert 'class="changed"' in html
+
+
+async def test_the_record_can_be_read_as_of_a_day(clerk: Browser, household: tuple[str, ...]) -> None:
+    """標準仕様書 1.2: both axes; a day before the record says so."""
+    await clerk.get(f"/residents/{household[0]}")
+    answer = await clerk.post(f"/residents/{household[0]}/as-of", {"day": "R8.11.3"})
+    assert "今の記録ではありません" in answer.text, text_of(answer.text)
+    answer = await clerk.post(f"/residents/{household[0]}/as-of", {"day": "H1.1.8"})
+    assert "この時点の記録はありません" in answer.text
+
+
+async def test_a_clerk_sees_only_the_menu_of_the_duty(clerk: Browser, second: Browser, fleet: Fleet) -> None:
+    """R-1-3.3-PRV-01: duty-based menus; a page of another duty is refused."""
+    answer = await clerk.get("/")
+    assert "転入の入力" in answer.text
+    assert "操作の記録" not in answer.text
+    answer = await second.get("/")
+    assert "転入の入力" not in answer.text
+    answer = await second.get("/changes/move-in")
+    assert answer.status_code == 403

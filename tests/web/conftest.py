@@ -1,0 +1,64 @@
+"""The whole application over a real fleet, with people who can log in."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from litestar import Litestar
+
+from juki.tenancy import Fleet
+
+_FILE = Path(__file__).parent / "counter.py"
+if "counter" not in sys.modules:
+    _spec = importlib.util.spec_from_file_location("counter", _FILE)
+    assert _spec is not None
+    assert _spec.loader is not None
+    _module = importlib.util.module_from_spec(_spec)
+    sys.modules["counter"] = _module
+    _spec.loader.exec_module(_module)
+
+from counter import HIRONO, IWAKI, Browser, Town, build, family, open_town, settle  # noqa: E402
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def iwaki(fleet: Fleet) -> Town:
+    """いわき市 with its people."""
+    return await open_town(fleet, IWAKI)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def hirono(fleet: Fleet) -> Town:
+    """広野町 with its people."""
+    return await open_town(fleet, HIRONO)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def application(fleet: Fleet) -> Litestar:
+    """The registry's application."""
+    return build(fleet)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def household(fleet: Fleet) -> tuple[str, ...]:
+    """渡邊 family of three in いわき市."""
+    return await settle(fleet, family())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def clerk(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
+    """The counter clerk, logged in."""
+    async with Browser(application, iwaki, terminal=0) as browser:
+        await browser.log_in("uketsuke", fleet.clock())
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def second(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
+    """The second person, logged in at another terminal."""
+    async with Browser(application, iwaki, terminal=1) as browser:
+        await browser.log_in("shogo", fleet.clock())
+        yield browser
