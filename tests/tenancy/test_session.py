@@ -13,7 +13,7 @@ import pytest
 
 from juki.config import Config
 from juki.problem import Conflict, NotFound, Refused, Unavailable
-from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write
+from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write, halt
 
 
 async def test_a_session_reads_its_own_home_under_its_own_role(fleet: Fleet) -> None:
@@ -139,6 +139,19 @@ async def test_a_suspended_municipality_is_refused_and_comes_back(fresh_fleet: F
     fresh_fleet.forget("072044")
     assert caught.value.code == "tenant.suspended"
     assert (await fresh_fleet.tenant("072044")).state == "active"
+
+
+async def test_a_suspension_reaches_a_process_that_remembers(fresh_fleet: Fleet) -> None:
+    """Readers too: the command returns when every process has forgotten the old row."""
+    await fresh_fleet.tenant("072044")
+    await asyncio.to_thread(halt, fresh_fleet.config, "072044", "suspended", actor="test", reason="drill")
+    with pytest.raises(Refused) as caught:
+        async with fresh_fleet.session("072044", write=False) as session:
+            await session.fetch("SELECT 1")
+    assert caught.value.code == "tenant.suspended"
+    await asyncio.to_thread(halt, fresh_fleet.config, "072044", "active", actor="test", reason="drill over")
+    async with fresh_fleet.session("072044", write=True) as session:
+        assert await session.fetch_one("SELECT 1") == (1,)
 
 
 async def test_an_unknown_municipality_is_not_found(fleet: Fleet) -> None:

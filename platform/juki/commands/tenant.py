@@ -7,13 +7,13 @@ import getpass
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from juki.commands import Commands
 from juki.config import load
-from juki.tenancy import Tenant, add, change_state, check, connect, find, list_tenants, prepare_control, read_file
+from juki.tenancy import Tenant, add, check, connect, find, halt, list_tenants, prepare_control, read_file
 from juki.vault import open_kms
 
 
@@ -87,9 +87,8 @@ def _resume(options: argparse.Namespace) -> int:
     return _change(options, "active")
 
 
-def _change(options: argparse.Namespace, to: Any) -> int:
-    with connect(load(os.environ), "deploy") as deploy:
-        tenant = change_state(deploy, options.code, to, actor=_actor(), reason=options.reason)
+def _change(options: argparse.Namespace, to: Literal["suspended", "active"]) -> int:
+    tenant = halt(load(os.environ), options.code, to, actor=_actor(), reason=options.reason)
     _print(options, _brief(tenant), f"{tenant.code} {tenant.name}: {tenant.state}, epoch {tenant.epoch}")
     return 0
 

@@ -6,6 +6,7 @@ from juki.tenancy.checking import Finding, check
 from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, read_file
 from juki.tenancy.erasing import Eraser, Inventory, Leftovers, digest
 from juki.tenancy.fleet import Connection, Fleet, bulk, connect, enter_write, role_of, system_clock
+from juki.tenancy.halting import halt
 from juki.tenancy.presence import order_reload
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
 from juki.tenancy.resealing import SealedColumn
@@ -47,6 +48,7 @@ __all__ = [
     "enter_write",
     "expected",
     "find",
+    "halt",
     "list_tenants",
     "load_tree",
     "order_reload",

@@ -36,10 +36,14 @@ class LocalServer:
         self.durable = durable
         self._tag = hashlib.sha256(str(self.home).encode()).hexdigest()[:10]
         self._as_root = os.geteuid() == 0
-        reachable = not self._as_root or _world_can_enter(self.home)
-        self.data = self.home / "postgres" if reachable else _ROOT_STATE / self._tag / "postgres"
         self._sockets = Path("/tmp") / f"juki-{os.geteuid()}-{self._tag}"  # noqa: S108  a socket path must be short
         self._bin = _wheel_binaries()
+
+    @property
+    def data(self) -> Path:
+        """The cluster's folder: in the state folder, or noted there where the server's system user cannot enter it."""
+        note = self.home / "postgres.where"
+        return Path(note.read_text(encoding="utf-8").strip()) if note.exists() else self.home / "postgres"
 
     @property
     def password_file(self) -> Path:
@@ -61,6 +65,7 @@ class LocalServer:
         with self._locked():
             if self._as_root:
                 self._ready_for_root()
+                self._settle()
             if not (self.data / "PG_VERSION").exists():
                 self._initialise()
             if self.running():
@@ -91,7 +96,7 @@ class LocalServer:
         self._own(self.data)
         password = secrets.token_urlsafe(24)
         # initdb reads the password from a file that its own system user can open, then it is gone from there
-        note = self.data.parent / f".pw-{self._tag}"
+        note = self.data.parent / f".password-{self._tag}"
         write_secret(note, password)
         self._give(note)
         try:
@@ -119,6 +124,18 @@ class LocalServer:
                 ) from None
         if not _world_can_enter(self._bin):
             self._bin = self._copied_binaries()
+
+    def _settle(self) -> None:
+        """A new cluster of a closed state folder (/root) goes beside it; what a deleted state folder left is removed."""
+        if self.data.exists() or _world_can_enter(self.home):
+            return
+        _ROOT_STATE.mkdir(parents=True, exist_ok=True)
+        _ROOT_STATE.chmod(0o755)
+        for left in _ROOT_STATE.glob(f"{self._tag}-*"):
+            shutil.rmtree(left)
+        data = _ROOT_STATE / f"{self._tag}-{secrets.token_hex(4)}" / "postgres"
+        data.parent.mkdir()
+        (self.home / "postgres.where").write_text(str(data), encoding="utf-8")
 
     def _copied_binaries(self) -> Path:
         """Where the environment lies in a closed folder (/root), the server's user gets its own copy of the programs."""

@@ -1,0 +1,103 @@
+"""The embedded server and the logins: started, stopped, started again, prepared twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from juki.config import load
+from juki.problem import Unavailable
+from juki.tenancy.local import LocalServer
+from juki.tenancy.logins import prepare
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A state folder of its own; under root it is closed to the server's user, as /root is."""
+    folder = tmp_path_factory.mktemp("state")
+    yield folder
+    server = LocalServer(folder)
+    server.stop()
+    shutil.rmtree(server.data.parent, ignore_errors=True)
+
+
+def _juki(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**{k: v for k, v in os.environ.items() if not k.startswith("JUKI_")}, "JUKI_HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-m", "juki", *arguments], capture_output=True, text=True, check=False, env=env
+    )
+
+
+def test_one_command_gives_a_server_with_its_logins(home: Path) -> None:
+    """Also under root: the server runs as a system user of its own, and the file with the passwords is closed."""
+    started = _juki(home, "db", "start", "--json")
+    assert started.returncode == 0, started.stderr
+    assert json.loads(started.stdout)["running"] is True
+    written = home / "juki.toml"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    config = load({"JUKI_HOME": str(home)}, require=("registry", "rekey", "deploy", "control"))
+    with psycopg.connect(config.dsn("deploy")) as deploy:
+        assert deploy.execute("SELECT count(*) FROM control.tenant").fetchone() == (0,)
+
+
+def test_a_connection_without_the_password_is_refused(home: Path) -> None:
+    """A local socket is no reason for trust."""
+    server = LocalServer(home)
+    server.start()
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(server.admin_dsn, password="wrong")
+
+
+def test_starting_twice_and_stopping_twice_is_harmless(home: Path) -> None:
+    """Data outlives the server; logins outlive a second start."""
+    before = (home / "juki.toml").read_text() if _juki(home, "db", "start").returncode == 0 else ""
+    again = _juki(home, "db", "start")
+    assert again.returncode == 0, again.stderr
+    assert (home / "juki.toml").read_text() == before
+    assert [_juki(home, "db", "stop").returncode for _ in range(2)] == [0, 0]
+    assert _juki(home, "db", "status").returncode == 1
+    listed = _juki(home, "tenant", "list")
+    assert listed.returncode == 3
+    assert "db.gone" in listed.stderr
+    assert _juki(home, "db", "start").returncode == 0
+    assert "no municipality" in _juki(home, "tenant", "list").stdout
+
+
+def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path) -> None:
+    """An administrator may turn the passwords at any time; the old ones stop working."""
+    server = LocalServer(home)
+    server.start()
+    old = prepare(server.admin_dsn, "again")
+    new = prepare(server.admin_dsn, "again")
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(old["registry"])
+    psycopg.connect(new["registry"]).close()
+    (home / "juki.toml").unlink()
+    assert _juki(home, "db", "start").returncode == 0
+    assert "no municipality" in _juki(home, "tenant", "list").stdout
+
+
+def test_an_administrator_that_is_not_there_is_a_clear_answer() -> None:
+    """db.gone, without the password."""
+    with pytest.raises(Unavailable) as caught:
+        prepare("host=/nowhere user=postgres password=geheim", "juki")
+    assert caught.value.code == "db.gone"
+    assert "geheim" not in str(caught.value)
+
+
+def test_a_wrong_command_line_is_a_usage_error(home: Path) -> None:
+    """Exit codes: 2 usage, 4 misconfigured, 1 refused."""
+    assert _juki(home, "tenant", "ad", "x").returncode == 2
+    assert _juki(home, "migrate", "--workers", "0").returncode == 2
+    assert _juki(home, "db", "prepare").returncode == 4
+    assert _juki(home, "tenant", "add", "nowhere.toml").returncode == 1
+    assert json.loads(_juki(home, "tenant", "show", "131016", "--json").stdout)["error"]["code"] == "tenant.unknown"
