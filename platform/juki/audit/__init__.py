@@ -4,6 +4,7 @@
 """
 
 from juki.access.sessions import Login, Opened
+from juki.audit.analyses import Finding, Limits, analyse
 from juki.audit.entrance import (
     change_password,
     enrol_terminal,
@@ -16,26 +17,54 @@ from juki.audit.entrance import (
     sign_out,
     terminal_id,
 )
-from juki.audit.model import Disclosure, Entry, Filter
+from juki.audit.export import export
+from juki.audit.keeping import keep
+from juki.audit.log import Checkpoint, Proof, checkpoint, prove_consistency, prove_inclusion
+from juki.audit.model import Disclosure, Entry, Filter, Intent, Subject
 from juki.audit.operation import Operation, operation, refused
+from juki.audit.reading import about, entry, heads, listing, proof
+from juki.audit.sweep import sweep
+from juki.audit.witness import DirectoryWitness, Witness, witness_of, witnessed_checkpoint
 
 __all__ = [
+    "Checkpoint",
+    "DirectoryWitness",
     "Disclosure",
     "Entry",
     "Filter",
+    "Finding",
+    "Intent",
+    "Limits",
     "Login",
     "Opened",
     "Operation",
+    "Proof",
+    "Subject",
+    "Witness",
+    "about",
+    "analyse",
     "change_password",
+    "checkpoint",
     "enrol_terminal",
+    "entry",
+    "export",
+    "heads",
     "introspect",
+    "keep",
+    "listing",
     "machine_caller",
     "machine_token",
     "operation",
+    "proof",
+    "prove_consistency",
+    "prove_inclusion",
     "refused",
     "resume",
     "revoke_token",
     "sign_in",
     "sign_out",
+    "sweep",
     "terminal_id",
+    "witness_of",
+    "witnessed_checkpoint",
 ]

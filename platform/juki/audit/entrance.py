@@ -14,12 +14,14 @@ from juki.access.sessions import Denied, Login, Opened
 from juki.access.work import Work
 from juki.audit.operation import operation, refused
 from juki.problem import JukiError, Refused
-from juki.tenancy import Fleet
+from juki.tenancy import OPEN_STATES, Fleet
 
 
-async def sign_in(fleet: Fleet, code: str, typed: Login, terminal_token: str) -> Opened:
+async def sign_in(
+    fleet: Fleet, code: str, typed: Login, terminal_token: str, *, states: Collection[str] = OPEN_STATES
+) -> Opened:
     """ログイン; NotSignedIn with the code of the refusal, which is counted and logged before it is raised."""
-    async with operation(fleet, visitor(code), "session.login", purpose="ログイン") as op:
+    async with operation(fleet, visitor(code), "session.login", purpose="ログイン", states=states) as op:
         terminal = await terminals.identify(op.work, terminal_token)
         answer = await sessions.login(op.work, typed, terminal)
         op.fact(terminal=terminal.terminal_id if terminal else "unregistered")
@@ -43,9 +45,9 @@ async def resume(fleet: Fleet, code: str, token: str, terminal_token: str) -> Ca
         raise
 
 
-async def sign_out(fleet: Fleet, caller: Caller) -> None:
+async def sign_out(fleet: Fleet, caller: Caller, *, states: Collection[str] = OPEN_STATES) -> None:
     """ログアウト."""
-    async with operation(fleet, caller, "session.logout", purpose="ログアウト") as op:
+    async with operation(fleet, caller, "session.logout", purpose="ログアウト", states=states) as op:
         await sessions.logout(op.work)
 
 

@@ -10,12 +10,14 @@ import datetime as dt
 import hmac
 import secrets
 import weakref
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from juki.access.model import JAPAN
 from juki.audit import store
 from juki.audit.model import Body, Kind
 from juki.problem import Unavailable
+from juki.tenancy.directory import OPEN_STATES
 from juki.tenancy.session import TenantSession
 from juki.vault import TenantRing
 
@@ -72,13 +74,15 @@ def period_of(now: dt.datetime) -> str:
     return now.astimezone(JAPAN).strftime("%Y-%m")
 
 
-async def audit_ring(fleet: Fleet, code: str, ring: TenantRing, now: dt.datetime) -> AuditRing:
+async def audit_ring(
+    fleet: Fleet, code: str, ring: TenantRing, now: dt.datetime, states: Collection[str] = OPEN_STATES
+) -> AuditRing:
     """The log's keys under a live tenant ring; draws this month's key where it is the first to need it."""
     ring.write_indexes()  # a purged ring refuses here, so the log's keys cannot outlive it
     known = _known.get(ring)
     if known is not None and period_of(now) in known.periods:
         return known
-    async with fleet.session(code, write=True) as session:
+    async with fleet.session(code, write=True, states=states) as session:
         loaded = await load(session, ring, now)
     _known[ring] = loaded
     weakref.finalize(ring, loaded.wipe)

@@ -37,6 +37,7 @@ class Intent(SealedGroup, frozen=True, kw_only=True):
     right: str
     purpose: str
     basis: str
+    patience_seconds: int = 3600
 
 
 class Outcome(SealedGroup, frozen=True, kw_only=True):

@@ -43,6 +43,7 @@ SUBJECTS_PER_ROW: Final = 500
 NUMBERS_PER_DRAW: Final = 32
 TEXT_MAX: Final = 200
 
+_written: weakref.WeakKeyDictionary[Fleet, set[str]] = weakref.WeakKeyDictionary()
 _numbers: weakref.WeakKeyDictionary[Fleet, dict[tuple[str, int], deque[int]]] = weakref.WeakKeyDictionary()
 
 
@@ -58,6 +59,7 @@ class Operation:
         op_no: int,
         action: str,
         policy: Policy,
+        log: AuditRing,
     ) -> None:
         self.caller = caller
         self.session = session
@@ -67,6 +69,7 @@ class Operation:
         self.op_no = op_no
         self.action = action
         self.policy = policy
+        self.log = log
         self.subjects: dict[str, bool] = {}
         self.disclosures: list[Disclosure] = []
         self.facts: dict[str, Fact] = {}
@@ -110,6 +113,7 @@ async def operation(
     basis: str = "",
     write: bool = True,
     states: Collection[str] = OPEN_STATES,
+    patience_seconds: int = 3600,
 ) -> AsyncGenerator[Operation, None]:
     """Run a block of work as one recorded operation in the caller's municipality.
 
@@ -120,8 +124,8 @@ async def operation(
     code = caller.tenant
     begun = fleet.clock()
     ring = await fleet.keyring.get(code)
-    log = await audit_ring(fleet, code, ring, begun)
-    intent = intent_of(caller, right or "", purpose, basis)
+    log = await audit_ring(fleet, code, ring, begun, states)
+    intent = intent_of(caller, right or "", purpose, basis, patience_seconds)
     op_no = await _begin(fleet, code, log, action, begun, intent, states)
     ended = False
     touched: dict[str, bool] = {}
@@ -129,11 +133,12 @@ async def operation(
         if right is not None and not caller.may(right):
             raise Refused("access.right_missing", "the duty does not carry this right", right=right)
         async with fleet.session(code, write=True, states=states) as session:
-            op = Operation(caller, session, ring, begun, op_no, action, policy_of(fleet.config))
+            op = Operation(caller, session, ring, begun, op_no, action, policy_of(fleet.config), log)
             touched = op.subjects
             yield op
-            await _finish(op, log, fleet.clock(), reads_only=not write)
+            await _finish(op, fleet.clock(), reads_only=not write)
         ended = True
+        _mark_written(fleet, code)
         if op.refusal is not None:
             raise op.refusal
     except (Exception, asyncio.CancelledError) as error:
@@ -166,7 +171,12 @@ async def refused(fleet: Fleet, code: str, caller: Caller | None, action: str, r
     return op_no
 
 
-def intent_of(caller: Caller, right: str, purpose: str, basis: str) -> Intent:
+def written_since(fleet: Fleet) -> frozenset[str]:
+    """Municipalities whose log this process has written to since it was last asked."""
+    return frozenset(_written.pop(fleet, ()))
+
+
+def intent_of(caller: Caller, right: str, purpose: str, basis: str, patience_seconds: int = 0) -> Intent:
     """What the log says of a caller and the reason given."""
     return Intent(
         actor_id=caller.actor_id,
@@ -179,6 +189,7 @@ def intent_of(caller: Caller, right: str, purpose: str, basis: str) -> Intent:
         right=right,
         purpose=purpose[:TEXT_MAX],
         basis=basis[:TEXT_MAX],
+        patience_seconds=patience_seconds,
     )
 
 
@@ -217,15 +228,16 @@ async def _begin(
 async def _draw(fleet: Fleet, session: TenantSession) -> int:
     """The next operation number; numbers are drawn in blocks to spare a round trip."""
     key = (session.tenant.code, session.tenant.epoch)
+    _mark_written(fleet, session.tenant.code)
     block = _numbers.setdefault(fleet, {}).setdefault(key, deque())
     if not block:
         block.extend(await store.draw_numbers(session, NUMBERS_PER_DRAW))
     return block.popleft()
 
 
-async def _finish(op: Operation, log: AuditRing, now: dt.datetime, *, reads_only: bool) -> None:
+async def _finish(op: Operation, now: dt.datetime, *, reads_only: bool) -> None:
     """Outcome, disclosures and the person index, in the transaction of the effect."""
-    rows = outcome_rows(op, log, now)
+    rows = outcome_rows(op, now)
     if reads_only:
         if not await store.add_first_row(op.session, rows[0]):
             raise RuntimeError(f"{op.action} was declared as reading and has written")
@@ -235,10 +247,10 @@ async def _finish(op: Operation, log: AuditRing, now: dt.datetime, *, reads_only
     elif rows:
         await store.add_rows(op.session, rows)
     if op.subjects:
-        await store.add_subjects(op.session, op.op_no, [log.fingerprint(person) for person in op.subjects])
+        await store.add_subjects(op.session, op.op_no, [op.log.fingerprint(person) for person in op.subjects])
 
 
-def outcome_rows(op: Operation, log: AuditRing, now: dt.datetime) -> list[SealedRow]:
+def outcome_rows(op: Operation, now: dt.datetime) -> list[SealedRow]:
     """The rows that end an operation, outcome first."""
     subjects = [Subject(atena_no=atena_no, my_number=touched) for atena_no, touched in op.subjects.items()]
     result: Result = "refused" if op.refusal else "done"
@@ -248,15 +260,15 @@ def outcome_rows(op: Operation, log: AuditRing, now: dt.datetime) -> list[Sealed
         facts=op.facts,
         subject_count=len(subjects),
     )
-    rows = [sealed_row(log, op.op_no, OUTCOME_PART, "outcome", op.action, result, now, outcome)]
+    rows = [sealed_row(op.log, op.op_no, OUTCOME_PART, "outcome", op.action, result, now, outcome)]
     part = OUTCOME_PART
     for start in range(SUBJECTS_PER_ROW, len(subjects), SUBJECTS_PER_ROW):
         part += 1
         more = Subjects(subjects=tuple(subjects[start : start + SUBJECTS_PER_ROW]))
-        rows.append(sealed_row(log, op.op_no, part, "subjects", op.action, "", now, more))
+        rows.append(sealed_row(op.log, op.op_no, part, "subjects", op.action, "", now, more))
     for disclosure in op.disclosures:
         part += 1
-        rows.append(sealed_row(log, op.op_no, part, "disclosure", op.action, "", now, disclosure))
+        rows.append(sealed_row(op.log, op.op_no, part, "disclosure", op.action, "", now, disclosure))
     return rows
 
 
@@ -290,3 +302,8 @@ async def _record_failure(
 
     with suppress(JukiError):
         await asyncio.shield(asyncio.ensure_future(record()))
+    _mark_written(fleet, code)
+
+
+def _mark_written(fleet: Fleet, code: str) -> None:
+    _written.setdefault(fleet, set()).add(code)

@@ -92,3 +92,80 @@ async def add_key(session: TenantSession, key_no: int, period: str, now: dt.date
         """,
         {"key_no": key_no, "period": period, "made_at": now, "key_sealed": key_sealed},
     )
+
+
+async def open_intents(
+    session: TenantSession, oldest: dt.datetime, newest: dt.datetime, limit: int
+) -> list[tuple[int, str, dt.datetime, bytes]]:
+    """Intents of a span of time without an outcome, oldest first."""
+    rows = await session.fetch(
+        """
+        SELECT i.op_no, i.action, i.at, i.body_sealed FROM {t}.audit_row i
+        WHERE i.kind = 'intent' AND i.at >= %(oldest)s AND i.at < %(newest)s
+          AND NOT EXISTS (SELECT FROM {t}.audit_row o WHERE o.op_no = i.op_no AND o.part = 1)
+        ORDER BY i.at LIMIT %(limit)s
+        """,
+        {"oldest": oldest, "newest": newest, "limit": limit},
+    )
+    return [(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+
+
+async def close_unknown(session: TenantSession, row: SealedRow) -> int:
+    """Close an operation unless its outcome has come meanwhile; 1 or 0."""
+    return await session.execute(
+        """
+        INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, body_sealed)
+        VALUES (%(op_no)s, %(part)s, %(kind)s, %(action)s, %(result)s, %(at)s, %(body_sealed)s) ON CONFLICT DO NOTHING
+        """,
+        _columns(row),
+    )
+
+
+async def intents(
+    session: TenantSession,
+    *,
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    action: str,
+    before_op: int,
+    limit: int,
+) -> list[tuple[int, str, dt.datetime, bytes]]:
+    """Intents of a part of the log, newest first."""
+    rows = await session.fetch(
+        """
+        SELECT op_no, action, at, body_sealed FROM {t}.audit_row
+        WHERE part = 0 AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
+          AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
+          AND (%(action)s = '' OR starts_with(action, %(action)s))
+          AND (%(before)s = 0 OR op_no < %(before)s)
+        ORDER BY op_no DESC LIMIT %(limit)s
+        """,
+        {"since": since, "until": until, "action": action, "before": before_op, "limit": limit},
+    )
+    return [(row[0], row[1], row[2], bytes(row[3])) for row in rows]
+
+
+async def rows_of(session: TenantSession, op_nos: Sequence[int]) -> list[SealedRow]:
+    """Every row of some operations, in order."""
+    rows = await session.fetch(
+        """
+        SELECT op_no, part, kind, action, result, at, body_sealed FROM {t}.audit_row
+        WHERE op_no = ANY(%(op_nos)s) ORDER BY op_no, part
+        """,
+        {"op_nos": list(op_nos)},
+    )
+    return [
+        SealedRow(op_no=r[0], part=r[1], kind=r[2], action=r[3], result=r[4], at=r[5], body_sealed=bytes(r[6]))
+        for r in rows
+    ]
+
+
+async def operations_on(session: TenantSession, fingerprints: Sequence[bytes], limit: int) -> list[int]:
+    """Operations filed under any of these fingerprints, newest first."""
+    rows = await session.fetch(
+        """
+        SELECT DISTINCT op_no FROM {t}.audit_subject WHERE subject_fp = ANY(%(fps)s) ORDER BY op_no DESC LIMIT %(limit)s
+        """,
+        {"fps": list(fingerprints), "limit": limit},
+    )
+    return [row[0] for row in rows]

@@ -24,6 +24,7 @@ from juki.access import NewOperator, Work, accounts, grants, machines, store, te
 from juki.access.bootstrap import Made, People, bootstrap, read_people
 from juki.access.model import system
 from juki.audit import Login
+from juki.commands import Commands
 from juki.config import load
 from juki.problem import Invalid, Misconfigured
 from juki.tenancy import Fleet
@@ -31,7 +32,7 @@ from juki.tenancy import Fleet
 Deed: TypeAlias = Callable[[Work, argparse.Namespace], Awaitable[Any]]
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the noun `access`."""
     noun = commands.add_parser("access", help="accounts, duties, terminals and machines of a municipality")
     verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)
@@ -91,9 +92,7 @@ def _client(noun: argparse.ArgumentParser) -> None:
     _verb(verbs, "list", "every client", "account.approve", _client_list)
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, right: str | None, deed: Deed
-) -> argparse.ArgumentParser:
+def _verb(verbs: Commands, name: str, text: str, right: str | None, deed: Deed) -> argparse.ArgumentParser:
     verb = verbs.add_parser(name, help=text, description=text)
     verb.add_argument("--tenant", required=True, metavar="CODE")
     verb.add_argument("--as", dest="login_as", required=True, metavar="LOGIN", help="who acts")
@@ -274,7 +273,7 @@ def _write_secrets(path: Path, value: Any) -> None:
 
 
 def _told(answer: Any) -> str:
-    lines: list[dict[str, Any]] = answer if isinstance(answer, list) else [answer]
+    lines: list[dict[str, Any]] = [answer] if isinstance(answer, dict) else list(answer)
     return "\n".join("  ".join(f"{k}={v}" for k, v in line.items()) for line in lines) or "none"
 
 

@@ -1,0 +1,56 @@
+"""定期処理: heads at most a second behind the writers, left-open operations closed, in a serving process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Final
+
+from juki.audit.operation import written_since
+from juki.audit.sweep import sweep
+from juki.audit.witness import witnessed_checkpoint
+from juki.problem import JukiError
+from juki.tenancy import Fleet
+from juki.tenancy.directory import OPEN_STATES
+
+log = logging.getLogger("juki.audit")
+
+EVERY_SECONDS: Final = 0.5
+_SWEEP_EVERY_SECONDS: Final = 60.0
+
+
+async def keep(fleet: Fleet) -> None:
+    """Run until cancelled: a head for every municipality this process has written for, twice a second; sweeps by the minute.
+
+    A fault in one municipality (its key is disabled, the database is away) is logged by code and tried again.
+    """
+    swept = 0.0
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        for code in written_since(fleet):
+            await _try(fleet, code, "checkpoint")
+        if time.monotonic() - swept >= _SWEEP_EVERY_SECONDS:
+            swept = time.monotonic()
+            await _sweep_all(fleet)
+
+
+async def _sweep_all(fleet: Fleet) -> None:
+    try:
+        codes = [tenant.code for tenant in await fleet.tenants() if tenant.state in OPEN_STATES]
+    except JukiError as e:
+        log.warning("sweep postponed: %s", e.code)
+        return
+    for code in codes:
+        await _try(fleet, code, "sweep")
+        await _try(fleet, code, "checkpoint")
+
+
+async def _try(fleet: Fleet, code: str, what: str) -> None:
+    try:
+        if what == "sweep":
+            await sweep(fleet, code)
+        else:
+            await witnessed_checkpoint(fleet, code)
+    except JukiError as e:
+        log.warning("%s of %s postponed: %s", what, code, e.code)

@@ -1,0 +1,74 @@
+"""Write-once copies of checkpoints, outside the database: what a log that was rewritten is found out by."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final, Protocol
+
+from juki.audit import log_store
+from juki.audit.log import LOG_STATES, Checkpoint, checkpoint
+from juki.problem import Conflict, Unavailable
+from juki.tenancy import Fleet
+
+SUFFIX: Final = ".checkpoint"
+
+
+class Witness(Protocol):
+    """Where copies go: a directory here, an object store with object lock in the cloud."""
+
+    def newest(self, code: str) -> int:
+        """Size of the newest copy, 0 without one."""
+        ...
+
+    def put(self, code: str, size: int, note: str) -> None:
+        """Keep a copy for good. Conflict `audit.witness_differs` where another text stands under this size."""
+        ...
+
+
+class DirectoryWitness:
+    """A folder per municipality; files are created exclusively and read-only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def newest(self, code: str) -> int:
+        """Size of the newest copy, 0 without one."""
+        return max((int(path.stem) for path in self.folder(code).glob(f"*{SUFFIX}")), default=0)
+
+    def put(self, code: str, size: int, note: str) -> None:
+        """Keep a copy for good. Conflict `audit.witness_differs`, Unavailable `audit.witness_unwritable`."""
+        path = self.folder(code) / f"{size:015d}{SUFFIX}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+        except FileExistsError:
+            if path.read_text(encoding="utf-8") != note:
+                raise Conflict("audit.witness_differs", "another head stands under this size", size=size) from None
+            return
+        except OSError as e:
+            raise Unavailable("audit.witness_unwritable", f"cannot keep a copy: {e.strerror}") from None
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(note)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def folder(self, code: str) -> Path:
+        """Where one municipality's copies lie."""
+        return self.root / code
+
+
+def witness_of(fleet: Fleet) -> DirectoryWitness:
+    """The write-once folder of this installation."""
+    return DirectoryWitness(fleet.config.home_path / "witness")
+
+
+async def witnessed_checkpoint(fleet: Fleet, code: str, witness: Witness | None = None) -> Checkpoint:
+    """Checkpoint, then copy every head the witness does not have yet: a copy missed by a crash is made up for."""
+    made = await checkpoint(fleet, code)
+    keeper = witness or witness_of(fleet)
+    async with fleet.session(code, write=False, states=LOG_STATES) as session:
+        missing = await log_store.notes(session, keeper.newest(code))
+    for size, text in missing:
+        keeper.put(code, size, text)
+    return made
