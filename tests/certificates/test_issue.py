@@ -34,6 +34,7 @@ from juki.registry.model import (
     SupportMeasure,
 )
 from juki.tenancy import Fleet, connect
+from juki.vault.signing import verify_pdf
 
 CLERK = ("certificate.issue", "resident.read", "resident.my_number", "resident.code")
 SINCE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -125,6 +126,20 @@ async def test_a_household_copy_leaves_paper_number_and_history(
     assert (entry.version_no, entry.issued_by, entry.terminal_id) == (3, "op-0001", "IWK-HON-01")
     assert {"relationship", "domicile"} <= set(entry.items)
     assert "my_number" not in entry.items
+
+
+async def test_the_electronic_original_bears_the_municipalitys_own_signature(
+    fleet: Fleet, run: Run, application: Callable[..., Application]
+) -> None:
+    """F-S1-02: whoever holds the file can tell that the municipality issued exactly these bytes."""
+    issued = await _issue(run, application())
+    for code, name, good in (("072044", "いわき市", True), ("075418", "双葉郡広野町", False)):
+        signer = (await fleet.keyring.get(code)).document_signer(name)
+        assert verify_pdf(issued.pdf, signer.certificate_pem).good is good
+    tampered = issued.pdf.replace(b"%PDF-1.7", b"%PDF-1.6")
+    assert not verify_pdf(
+        tampered, (await fleet.keyring.get("072044")).document_signer("いわき市").certificate_pem
+    ).good
 
 
 async def test_the_individual_number_is_printed_for_the_person_and_marked_in_the_log(

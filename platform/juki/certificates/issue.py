@@ -47,7 +47,8 @@ async def issue(op: Operation, token: str) -> Issued:
         for n in range(asked.copies)
     ]
     labels, mark = tuple(c.label for c in copies), secrets.token_hex(16)
-    pdf = await asyncio.to_thread(render.certificate, sheet, office, labels, mark=mark, now=op.now)
+    drawn = await asyncio.to_thread(render.certificate, sheet, office, labels, mark=mark, now=op.now)
+    pdf = await asyncio.to_thread(store.sign, op, drawn, f"{sheet.title}の写し")
     disclosed = {record.atena_no: disclosed_items(asked, record) for record in subject.records}
     fee = fee_yen(asked, office.fees_yen[asked.kind])
     digest, pages = hashlib.sha256(pdf).digest(), len(sheet.pages)
