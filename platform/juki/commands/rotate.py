@@ -19,6 +19,7 @@ import juki.certificates.model
 import juki.legacy.model
 import juki.registry.model
 from juki import registry
+from juki.commands import Commands
 from juki.config import Config, load
 from juki.tenancy import IndexedTables, Progress, SealedColumn, Turned, rotate_index, rotate_kms, rotate_root
 from juki.vault import Kms, open_kms
@@ -35,7 +36,7 @@ SEALED: Final[tuple[SealedColumn, ...]] = (
 _QUIET_SECONDS: Final = 0.5
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the noun `rotate`."""
     noun = commands.add_parser("rotate", help="turn the keys of a municipality while it works")
     verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)

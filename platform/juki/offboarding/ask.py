@@ -67,7 +67,5 @@ async def _open(op: Operation) -> Wish:
 
 
 async def _decide(op: Operation, asked: Wish, decision: str) -> None:
-    await store.add_decision(
-        op.session, asked.request_no, decision, now=op.now, by=op.caller.actor_id, op_no=op.op_no
-    )
+    await store.add_decision(op.session, asked.request_no, decision, now=op.now, by=op.caller.actor_id, op_no=op.op_no)
     op.fact(request=asked.request_no, decision=decision)

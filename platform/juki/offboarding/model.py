@@ -96,6 +96,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     erase_after: dt.datetime | None = None
     erased_by: str = ""
     erased_at: dt.datetime | None = None
+    key_disabled_at: dt.datetime | None = None
     key_deletion_due: dt.datetime | None = None
     certificate_no: int = 0
 

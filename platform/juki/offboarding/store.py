@@ -183,6 +183,19 @@ def note_certificate(connection: Connection, case: Case, number: int) -> None:
     connection.execute("UPDATE control.offboarding SET certificate_no = %s WHERE case_no = %s", (number, case.case_no))
 
 
+def keys_of(connection: Connection, code: str) -> tuple[str, ...]:
+    """KMS keys that wrap or once wrapped the municipality's roots."""
+    rows = connection.execute(
+        "SELECT t.key_id FROM control.tenant t WHERE t.code = %(code)s UNION"
+        " SELECT unnest(ARRAY[r.old_key, r.new_key]) FROM control.rotation r"
+        "  WHERE r.tenant_code = %(code)s AND r.kind = 'kms' UNION"
+        " SELECT unnest(string_to_array(s.facts ->> 'keys', ', ')) FROM control.offboarding_step s"
+        "  JOIN control.offboarding o USING (case_no) WHERE o.tenant_code = %(code)s AND s.facts ? 'keys'",
+        {"code": code},
+    ).fetchall()
+    return tuple(sorted(row[0] for row in rows if row[0]))
+
+
 # --- the steps: written before and after
 
 

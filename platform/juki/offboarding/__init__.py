@@ -1,0 +1,45 @@
+"""利用終了: a municipality asks to leave, takes its data with it, and what is left is erased with evidence."""
+
+from juki.offboarding.ask import APPROVE_RIGHT, REQUEST_RIGHT, approve, request, wish, withdraw
+from juki.offboarding.certify import Issued, check, checks_of, is_finished, issue, look, try_backup
+from juki.offboarding.erase import carry_out, start
+from juki.offboarding.leave import STATES, begin, case_folder, check_withdrawable, give_back
+from juki.offboarding.store import Wish
+from juki.offboarding.witness import (
+    RIGHTS,
+    Signatory,
+    appoint,
+    note_performer,
+    read_signatory,
+    sign,
+)
+
+__all__ = [
+    "APPROVE_RIGHT",
+    "REQUEST_RIGHT",
+    "RIGHTS",
+    "STATES",
+    "Issued",
+    "Signatory",
+    "Wish",
+    "appoint",
+    "approve",
+    "begin",
+    "carry_out",
+    "case_folder",
+    "check",
+    "check_withdrawable",
+    "checks_of",
+    "give_back",
+    "is_finished",
+    "issue",
+    "look",
+    "note_performer",
+    "read_signatory",
+    "request",
+    "sign",
+    "start",
+    "try_backup",
+    "wish",
+    "withdraw",
+]
