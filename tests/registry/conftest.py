@@ -78,9 +78,7 @@ def three(surname: str = "渡邊", day: dt.date = dt.date(2026, 11, 1), **more: 
     """A family of three: head, wife, child."""
     return family(
         newcomer(f"{surname}　一郎", "世帯主", RegistryDate(1984, 5, 2, "S"), name_kana="ワタナベ　イチロウ"),
-        newcomer(
-            f"{surname}　花子", "妻", RegistryDate(1986, 8, 9, "S"), name_kana="ワタナベ　ハナコ", sex=Sex.FEMALE
-        ),
+        newcomer(f"{surname}　花子", "妻", RegistryDate(1986, 8, 9, "S"), name_kana="ワタナベ　ハナコ", sex=Sex.FEMALE),
         newcomer(f"{surname}　三郎", "子", RegistryDate(2015, 2, 3, "H"), name_kana="ワタナベ　サブロウ"),
         day=day,
         **more,
@@ -113,9 +111,7 @@ class Desk:
         self.tenant = tenant
         self.clerk = make(rights=ENTRY, tenant=tenant, actor="op-entry")
         self.checker = make(rights=CHECK, tenant=tenant, actor="op-check")
-        self.guardian = make(
-            rights=ENTRY | {"protection.enter", "protection.read"}, tenant=tenant, actor="op-protect"
-        )
+        self.guardian = make(rights=ENTRY | {"protection.enter", "protection.read"}, tenant=tenant, actor="op-protect")
 
     async def do(self, who: Caller, work: Callable[[Operation], Awaitable[Any]], action: str = "test") -> Any:
         """Run one operation and return what it returns."""
@@ -137,9 +133,7 @@ class Desk:
         typed |= {k.replace("__", "."): v for k, v in wrong.items()}
         return await self.do(self.checker, lambda op: registry.confirm(op, case_no, typed), "confirm")
 
-    async def make(
-        self, change: Change, paper: Reception | None = None, **acknowledged: str
-    ) -> registry.ConfirmResult:
+    async def make(self, change: Change, paper: Reception | None = None, **acknowledged: str) -> registry.ConfirmResult:
         """Enter and confirm; `acknowledged` alerts by the last part of their code."""
         passed = {f"registry.{code}": why for code, why in acknowledged.items()}
         case_no = await self.enter(change, paper, acknowledged=passed)

@@ -93,9 +93,14 @@ def apply(change: Correct, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     wrong = next(v for v in timeline(versions) if v.version_no == change.version_no)
     right = items.set_items(wrong, change.items)
     fresh = [*correct_from(versions, wrong, right)]
-    if wrong.is_head and wrong.basic and right.basic and wrong.basic.name != right.basic.name:
-        fresh[0] = _named(fresh[0], right.basic.name)
-        fresh += _head_name(scene, wrong, right.basic.name)
+    if wrong.basic is None or right.basic is None or wrong.basic.name == right.basic.name:
+        return tuple(fresh)
+    name = right.basic.name
+    as_head = [v for v in fresh if v.is_head]
+    fresh = [_named(v, name) if v.is_head else v for v in fresh]
+    if as_head:
+        corrected = {v.version_no: v for v in versions}
+        fresh += _head_name(scene, corrected[as_head[0].corrects_version or wrong.version_no], name)
     return tuple(fresh)
 
 
