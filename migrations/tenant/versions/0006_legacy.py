@@ -31,11 +31,12 @@ CREATE TABLE __tenant__.import_run (
 CREATE UNIQUE INDEX import_run_source ON __tenant__.import_run (source_digest, layout_digest);
 
 CREATE TABLE __tenant__.import_chunk (
+    chunk_key bigint PRIMARY KEY,
     run_no bigint NOT NULL,
     chunk_no integer NOT NULL,
     counts jsonb NOT NULL,
     written_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (run_no, chunk_no)
+    totals_sealed bytea NOT NULL
 );
 
 CREATE TABLE __tenant__.import_end (
@@ -84,8 +85,9 @@ _GRANTS = """
 GRANT USAGE ON SEQUENCE __tenant__.import_seq TO __tenant___registry;
 GRANT SELECT, INSERT ON __tenant__.import_run, __tenant__.import_chunk, __tenant__.import_end,
     __tenant__.import_original, __tenant__.import_reject, __tenant__.import_decision TO __tenant___registry;
-GRANT SELECT ON __tenant__.import_original, __tenant__.import_reject, __tenant__.import_decision
-    TO __tenant___rekey;
+GRANT SELECT ON __tenant__.import_chunk, __tenant__.import_original, __tenant__.import_reject,
+    __tenant__.import_decision TO __tenant___rekey;
+GRANT UPDATE (totals_sealed) ON __tenant__.import_chunk TO __tenant___rekey;
 GRANT UPDATE (raw_sealed) ON __tenant__.import_original, __tenant__.import_reject TO __tenant___rekey;
 GRANT UPDATE (reason_sealed) ON __tenant__.import_decision TO __tenant___rekey;
 """
@@ -108,15 +110,16 @@ _PLAIN: dict[str, dict[str, str]] = {
         "chunks_total": "count",
     },
     "import_chunk": {
+        "chunk_key": "running number: run and chunk",
         "run_no": "running number",
         "chunk_no": "running number",
-        "counts": "counts and control totals over thousands of rows",
+        "counts": "counts of rows by file, reason, state and kind",
         "written_at": "instant of writing",
     },
     "import_end": {
         "run_no": "running number",
         "balanced": "whether every row is accounted for",
-        "report": "counts and control totals, no value of a person",
+        "report": "counts and comparisons, no value of a person",
         "ended_at": "instant of the end",
         "ended_by": "staff account",
         "op_no": "number in the operation log",
