@@ -65,7 +65,9 @@ async def enter_move_in(browser: Browser, given: dict[str, str], form_no: str) -
     return int(found[1])
 
 
-async def test_a_resident_is_found_by_kana_and_opened_with_a_purpose(clerk: Browser, household: tuple[str, ...]) -> None:
+async def test_a_resident_is_found_by_kana_and_opened_with_a_purpose(
+    clerk: Browser, household: tuple[str, ...]
+) -> None:
     """P-4-1: search by items; R-A-3.3-LOG-01: the purpose is stated first."""
     await clerk.get("/search")
     answer = await clerk.post("/search", {"kana": "ワタナベ", "purpose": ""})
@@ -170,7 +172,7 @@ async def test_a_certificate_is_looked_at_issued_and_printed(clerk: Browser, hou
     asked = {
         "kind": "resident",
         "relation": "household",
-        "requester_name": "渡邊　一郎",
+        "requester": household[0],
         "identity": "photo",
         "purpose": "household",
         "persons": list(household),

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from juki.access import credentials, grants, sessions, store
+from juki.access import credentials, grants, session_store, sessions, store
 from juki.access.model import Employment, Profile, Secret
 from juki.access.store import OperatorRow
 from juki.access.work import Work
@@ -207,6 +207,29 @@ async def change_password(work: Work, old_password: str, new_password: str) -> N
     await store.change_credential(work.session, work.ring, held, work.now, secret, must_change=False)
     await sessions.lift_password_due(work, account.operator_id)
     await store.add_account_event(work.session, account.operator_id, "password_changed", work.now, work.by.actor_id)
+
+
+async def log_ins(work: Work) -> list[tuple[dt.datetime, str, str]]:
+    """自分のログインの記録 of the acting person, newest first: when, where, and why not (empty where it opened)."""
+    return await session_store.log_ins(work.session, work.by.actor_id)
+
+
+async def change_otp(work: Work, password: str, otp_secret: str, otp: str) -> None:
+    """ワンタイムコードの登録し直し by the acting person: the present password, and a code of the new secret as proof.
+
+    Refused `access.login_failed` for a wrong password, Invalid `access.otp_not_proved` for a wrong code.
+    """
+    account = await find(work, work.by.actor_id)
+    held = await store.credential(work.session, work.ring, account.operator_id)
+    if held is None or not credentials.verify_password(password, held.secret.password_digest, work.policy):
+        raise Refused("access.login_failed", "the present password is wrong")
+    step = credentials.matching_step(otp_secret, otp, work.now, 0) if credentials.is_otp_secret(otp_secret) else None
+    if step is None:
+        raise Invalid("access.otp_not_proved", "the code is not one of the new secret", fields={"otp": "wrong"})
+    secret = Secret(password_digest=held.secret.password_digest, otp_secret=otp_secret)
+    await store.change_credential(work.session, work.ring, held, held.changed_at, secret, must_change=held.must_change)
+    await store.note_success(work.session, account.operator_id, step)
+    await store.add_account_event(work.session, account.operator_id, "otp_changed", work.now, work.by.actor_id)
 
 
 async def review(work: Work) -> list[ReviewLine]:

@@ -55,6 +55,11 @@ def new_otp_secret() -> str:
     return random_base32()
 
 
+def is_otp_secret(text: str) -> bool:
+    """True for a base32 secret as `new_otp_secret` draws it."""
+    return len(text) == 32 and set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+
+
 def new_machine_secret() -> str:
     """A secret of 256 bits for signing assertions with HS256."""
     return secrets.token_urlsafe(_TOKEN_BYTES)

@@ -147,3 +147,18 @@ async def lift_password_due(session: TenantSession, operator_id: str) -> None:
         "UPDATE {t}.staff_session SET password_due = false WHERE operator_id = %(operator_id)s AND ended_at IS NULL",
         {"operator_id": operator_id},
     )
+
+
+async def log_ins(session: TenantSession, operator_id: str, limit: int = 20) -> list[tuple[dt.datetime, str, str]]:
+    """Log-ins of one person, newest first: when, at which terminal, and the code of the refusal (empty where it opened)."""
+    rows = await session.fetch(
+        """
+        SELECT at, terminal_id, reason FROM (
+            SELECT opened_at AS at, terminal_id, '' AS reason FROM {t}.staff_session WHERE operator_id = %(operator_id)s
+            UNION ALL
+            SELECT at, terminal_id, reason FROM {t}.login_failure WHERE operator_id = %(operator_id)s
+        ) AS both_kinds ORDER BY at DESC LIMIT %(limit)s
+        """,
+        {"operator_id": operator_id, "limit": limit},
+    )
+    return [(at, terminal_id, reason) for at, terminal_id, reason in rows]

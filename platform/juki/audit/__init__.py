@@ -6,6 +6,7 @@
 from juki.access.sessions import Login, Opened
 from juki.audit.analyses import Finding, Limits, analyse
 from juki.audit.entrance import (
+    change_otp,
     change_password,
     enrol_terminal,
     introspect,
@@ -43,6 +44,7 @@ __all__ = [
     "Witness",
     "about",
     "analyse",
+    "change_otp",
     "change_password",
     "checkpoint",
     "enrol_terminal",

@@ -57,6 +57,12 @@ async def change_password(fleet: Fleet, caller: Caller, old: str, new: str) -> N
         await accounts.change_password(op.work, old, new)
 
 
+async def change_otp(fleet: Fleet, caller: Caller, password: str, otp_secret: str, otp: str) -> None:
+    """ワンタイムコードの登録し直し by the acting person."""
+    async with operation(fleet, caller, "account.otp", purpose="ワンタイムコードの登録") as op:
+        await accounts.change_otp(op.work, password, otp_secret, otp)
+
+
 async def enrol_terminal(fleet: Fleet, code: str, enrol_code: str) -> tuple[str, str]:
     """端末の登録コードを使う: the terminal's token for its cookie, and its id."""
     async with operation(fleet, visitor(code), "terminal.enrol", purpose="端末登録") as op:

@@ -18,6 +18,7 @@ from juki.console import (
     resident,
     search,
     signin,
+    trail,
 )
 from juki.console.faults import page_of
 
@@ -32,6 +33,7 @@ routes: Final[Sequence[HTTPRouteHandler]] = [
     *cases.routes,
     *certificate.routes,
     *protection.routes,
+    *trail.routes,
 ]
 
 __all__ = ["page_of", "routes"]

@@ -8,8 +8,9 @@ import msgspec
 from litestar import Response, get, post
 
 from juki import audit
-from juki.access import Caller
+from juki.access import Caller, accounts, credentials
 from juki.audit import operation
+from juki.console import words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.problem import Invalid, Refused
@@ -40,6 +41,10 @@ _PASSWORD: Final = (
     Field(name="old", label="今のパスワード", kind="password", required=True, max=128, autofocus=True, autocomplete="current-password"),
     Field(name="password", label="新しいパスワード", kind="password", required=True, max=128, hint="12文字以上。ログイン名や職員番号を含めない", autocomplete="new-password"),
     Field(name="again", label="新しいパスワード（もう一度）", kind="password", required=True, max=128, autocomplete="new-password"),
+)  # fmt: skip
+_TOTP: Final = (
+    Field(name="password", label="今のパスワード", kind="password", required=True, max=128, autocomplete="current-password"),
+    Field(name="otp", label="新しいワンタイムコード", kind="number", required=True, width="s", max=6, autocomplete="one-time-code"),
 )  # fmt: skip
 _WEAK: Final = {
     "too_short": "12文字以上にしてください。",
@@ -125,8 +130,53 @@ async def _password_page(request: AnyRequest, code: str, fleet: Fleet, caller: C
 
 
 async def _logins(fleet: Fleet, caller: Caller) -> list[Entered]:
-    async with operation(fleet, caller, "account.logins", purpose="自分のログインの確認", write=False):
-        return []
+    async with operation(fleet, caller, "account.logins", purpose="自分のログインの確認", write=False) as op:
+        found = await accounts.log_ins(op.work)
+    return [
+        Entered(
+            at=words.instant(at),
+            terminal=terminal,
+            result="失敗" if why else "完了",
+            look="stop" if why else "good",
+        )
+        for at, terminal, why in found
+    ]
 
 
-routes: Final = [landing, home, account, password_page, change_password]
+@get("/{code:str}/account/totp", opt=route("account.otp", SELF, "ワンタイムコードの登録"), include_in_schema=False)
+async def totp_page(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
+    """A new secret to put into the clerk's own app."""
+    return await _totp_page(request, code, fleet, Form(_TOTP), credentials.new_otp_secret())
+
+
+@post("/{code:str}/account/totp", opt=route("account.otp", SELF, "ワンタイムコードの登録"), include_in_schema=False)
+async def change_totp(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """Takes the new secret once a code of it was shown."""
+    form = Form(_TOTP, form_of(request))
+    secret = form.text("otp_secret")
+    if form.check():
+        try:
+            await audit.change_otp(fleet, caller, form.text("password"), secret, form.text("otp"))
+        except Refused as error:
+            form.wrong("password", text_of(error.code, 403))
+        except Invalid as error:
+            form.wrong("otp", text_of(error.code, 422))
+        else:
+            return go(f"/{code}/account", done="totp")
+    return await _totp_page(request, code, fleet, form, secret)
+
+
+async def _totp_page(request: AnyRequest, code: str, fleet: Fleet, form: Form, secret: str) -> Response[bytes]:
+    groups = " ".join(secret[i : i + 4] for i in range(0, len(secret), 4))
+    context = {
+        "form": form,
+        "secret": groups,
+        "action": f"/{code}/account/totp",
+        "hidden": [("otp_secret", secret)],
+    }
+    status = 422 if form.errors else 200
+    title = "ワンタイムコードの登録"
+    return render(request, "totp.html", title, context, tenant=await fleet.tenant(code), status=status)
+
+
+routes: Final = [landing, home, account, password_page, change_password, totp_page, change_totp]

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from litestar import Response, get, post
 
 from juki import certificates, registry
@@ -24,7 +25,7 @@ from juki.certificates.model import (
     preset,
     purposes,
 )
-from juki.console import purpose
+from juki.console import purpose, sections
 from juki.console.form import Field, Form, Option
 from juki.console.page import go, render
 from juki.console.resident import KINDS, RELATIONS, strip
@@ -61,7 +62,8 @@ def _fields(members: Sequence[Option]) -> list[Field]:
     return [
         Field(name="kind", label="証明書の種類", kind="select", required=True, options=tuple((k.value, v) for k, v in KINDS.items())),
         Field(name="relation", label="請求者の区分", kind="select", required=True, options=tuple((k.value, v) for k, v in RELATIONS.items()), autofocus=True),
-        Field(name="requester_name", label="請求者の氏名", required=True),
+        Field(name="requester", label="請求者（同じ世帯の人）", kind="select", options=members, hint="ほかの人は空欄にして氏名を入力"),
+        Field(name="requester_name", label="請求者の氏名", hint="上で選んだときは空欄で可"),
         Field(name="identity", label="本人確認", kind="select", required=True, options=IDENTITY),
         Field(name="requester_address", label="請求者の住所", width="l", max=200),
         Field(name="organisation", label="機関・法人の名前（公用・法人のとき）", width="l"),
@@ -189,8 +191,13 @@ async def _form(
         members = [(atena_no, record.basic.name)]
     form.fields = _fields(members)
     first = CertificateKind.RESIDENT if record.status is Status.RESIDENT else CertificateKind.REMOVED
-    start = {"kind": first.value, "relation": Relation.SELF.value, "persons": atena_no, "copies": "1"}
-    start["requester_name"] = record.basic.name if record.basic else ""
+    start = {
+        "kind": first.value,
+        "relation": Relation.SELF.value,
+        "requester": atena_no,
+        "persons": atena_no,
+        "copies": "1",
+    }
     for name, value in start.items():
         form.put(name, value)
     if choose:
@@ -204,13 +211,15 @@ async def _form(
 async def _preview(
     request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller, form: Form
 ) -> Response[bytes]:
-    form.fields = _fields([(no, no) for no in form.texts("persons")])
+    known = dict.fromkeys([*form.texts("persons"), *form.texts("requester")])
+    form.fields = _fields([(no, no) for no in known if no])
     application = _application(form) if form.check() else None
     if application is None:
         return await _form(request, code, atena_no, fleet, caller, form)
     try:
         async with operation(fleet, caller, "certificate.prepare", purpose=purpose_of(request), right=RIGHT) as op:
             shown = await strip(op, atena_no)
+            application = await _named(op, application)
             ready = await certificates.prepare(op, application)
             pdf = await certificates.preview(op, application)
     except Invalid as error:
@@ -248,6 +257,7 @@ _WHERE: Final[Mapping[str, str]] = {
     "requester.organisation": "organisation",
     "requester.authority": "authority",
     "requester.address": "requester_address",
+    "requester.atena_no": "requester",
 }
 
 
@@ -255,6 +265,9 @@ def _application(form: Form) -> Application | None:
     copies = form.text("copies")
     if not copies.isdecimal() or not 1 <= int(copies) <= MAX_COPIES:
         form.wrong("copies", f"1から{MAX_COPIES}までの数を入れてください。")
+        return None
+    if not form.text("requester") and not form.text("requester_name"):
+        form.wrong("requester_name", "請求者を選ぶか、氏名を入力してください。")
         return None
     relation = Relation(form.text("relation"))
     return Application(
@@ -266,6 +279,7 @@ def _application(form: Form) -> Application | None:
             identity=IdentityCheck(form.text("identity")),
             organisation=form.text("organisation"),
             authority=form.text("authority"),
+            atena_no=form.text("requester"),
         ),
         persons=tuple(form.texts("persons")),
         purpose=form.text("purpose"),
@@ -273,6 +287,19 @@ def _application(form: Form) -> Application | None:
         items=tuple(Item(item) for item in form.texts("items")),
         copies=int(copies),
         official_use=bool(form.text("official_use")) or relation is Relation.OFFICIAL,
+    )
+
+
+async def _named(op: Operation, application: Application) -> Application:
+    """The requester's name and address from the record, where they are a resident chosen from the household."""
+    asking = application.requester
+    if not asking.atena_no:
+        return application
+    record = await registry.record(op, asking.atena_no, groups=("basic", "address"))
+    name = record.basic.name if record.basic else asking.name
+    address = sections.place(record.address.address) if record.address else asking.address
+    return msgspec.structs.replace(
+        application, requester=msgspec.structs.replace(asking, name=name, address=asking.address or address)
     )
 
 

@@ -145,9 +145,7 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
     record = await registry.record(op, atena_no, groups=groups, as_of=moment.day, known_at=moment.known)
     home = None
     if record.status is Status.RESIDENT:
-        home = await registry.household(
-            op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known
-        )
+        home = await registry.household(op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known)
     return View(
         record=record,
         household=home,

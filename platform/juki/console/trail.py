@@ -1,0 +1,203 @@
+"""操作の記録: who looked at or changed what, when and why; one person's page; the standard analyses. Reading it is logged too."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Final
+
+from litestar import Response, get, post
+
+from juki import audit
+from juki.access import Caller
+from juki.audit import Entry, Filter, operation
+from juki.console import words
+from juki.console.form import Field, Form
+from juki.console.page import render
+from juki.console.table import Cell, Table
+from juki.dates import JST
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, route
+
+PURPOSE: Final = "操作の記録の点検"
+RIGHT: Final = "audit.read"
+RESULTS: Final = (
+    ("done", "完了"),
+    ("refused", "拒否"),
+    ("failed", "失敗"),
+    ("unknown", "結果不明"),
+    ("open", "処理中"),
+)
+_LOOK: Final = {"refused": "stop", "failed": "stop", "unknown": "warn"}
+ACTIONS: Final = (
+    ("session.login", "ログイン"),
+    ("resident.search", "検索"),
+    ("resident.read", "住民票の記録の照会"),
+    ("resident.reveal", "番号の表示"),
+    ("change.enter", "仮登録"),
+    ("change.confirm", "本登録"),
+    ("certificate.issue", "証明書の交付"),
+    ("protection.enter", "支援措置の登録"),
+)
+ANALYSES: Final = {
+    "out_of_hours": "時間外の利用",
+    "failed_logins": "ログインの失敗",
+    "logins": "ID別のログイン回数",
+    "logins_per_operator": "ID別のログイン回数",
+    "mass_searches": "大量の検索",
+    "one_person_by_many": "特定の人への照会の集中",
+}
+_FIELDS: Final = (
+    Field(name="since", label="この日から", kind="date", width="s", hint="空欄は7日前"),
+    Field(name="until", label="この日まで", kind="date", width="s", hint="空欄は今日"),
+    Field(name="action", label="操作", kind="select", options=ACTIONS, width="m"),
+    Field(name="result", label="結果", kind="select", options=RESULTS, width="s"),
+    Field(name="actor", label="操作者", width="s", max=40, hint="例: op-0123abcd"),
+    Field(name="atena_no", label="対象者の宛名番号", kind="number", width="s", max=15),
+)
+_HEADS: Final = ("番号", "日時", "操作", "結果", "操作者", "端末", "目的", "対象者")
+_DAYS: Final = 7
+
+
+@get("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
+async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The last week, newest first, with the standard analyses of it."""
+    return await _page(request, code, fleet, caller, Form(_FIELDS), analyses=True)
+
+
+@post("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False, status_code=200)
+async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """A part of the log, or everything about one person."""
+    form = Form(_FIELDS, form_of(request))
+    form.check()
+    return await _page(request, code, fleet, caller, form, analyses=False)
+
+
+@get("/{code:str}/audit/{op_no:int}", opt=route("audit.entry", RIGHT, PURPOSE), include_in_schema=False)
+async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """One operation: intent, outcome, persons, disclosures."""
+    async with operation(fleet, caller, "audit.entry", purpose=PURPOSE, right=RIGHT, write=False) as op:
+        found = await audit.entry(op, op_no)
+    facts = [(name, str(value)) for name, value in found.facts.items()]
+    intent = found.intent
+    said = [
+        ("操作", _action(found.action)),
+        ("開始", words.instant(found.at)),
+        ("終了", words.instant(found.ended_at)),
+        ("結果", dict(RESULTS).get(found.result or "open", found.result)),
+        ("符号", found.code),
+        ("操作者", intent.actor_id),
+        ("所属・職務", f"{intent.office}　{intent.duty}"),
+        ("端末", intent.terminal_id),
+        ("目的", words.PURPOSE_NAMES.get(intent.purpose, intent.purpose)),
+        ("根拠", intent.basis),
+        *facts,
+    ]
+    tables = [
+        Table(
+            title="対象者",
+            heads=("宛名番号", "個人番号"),
+            rows=[(s.atena_no, "個人番号に触れた" if s.my_number else "―") for s in found.subjects],
+            empty="対象者はいません。",
+        ),
+        Table(
+            title="提供の記録",
+            heads=("宛名番号", "事項", "提供先", "根拠", "媒体"),
+            rows=[(d.atena_no, "、".join(d.items), d.to, d.basis, d.medium) for d in found.disclosures],
+            empty="外部への提供はありません。",
+        ),
+    ]
+    context = {"said": said, "tables": tables}
+    return render(request, "entry.html", f"操作 {op_no}", context, tenant=await fleet.tenant(code), here="/audit")
+
+
+async def _page(
+    request: AnyRequest, code: str, fleet: Fleet, caller: Caller, form: Form, *, analyses: bool
+) -> Response[bytes]:
+    since, until = _period(form, fleet.clock())
+    tables: list[Table] = []
+    async with operation(fleet, caller, "audit.list", purpose=PURPOSE, right=RIGHT, write=False) as op:
+        if form.text("atena_no"):
+            entries = await audit.about(op, form.text("atena_no"))
+        else:
+            wanted = Filter(
+                since=since,
+                until=until,
+                action=form.text("action"),
+                result=form.text("result"),
+                actor_id=form.text("actor"),
+            )
+            entries = await audit.listing(op, wanted)
+        if analyses:
+            tables.append(await _analyses(op, since, until))
+    tables.append(
+        Table(
+            title="操作の一覧",
+            note=f"新しい順に{len(entries)}件",
+            heads=_HEADS,
+            rows=[_line(e) for e in entries],
+            empty="条件に合う操作はありません。期間を広げてください。",
+        )
+    )
+    context = {
+        "tables": tables,
+        "form": form,
+        "action": f"/{code}/audit",
+        "button": "この条件で調べる",
+        "acts": [],
+        "lead": "",
+    }
+    tenant = await fleet.tenant(code)
+    status = 422 if form.errors else 200
+    return render(request, "list.html", "操作の記録", context, tenant=tenant, here="/audit", status=status)
+
+
+async def _analyses(op: audit.Operation, since: dt.datetime, until: dt.datetime) -> Table:
+    found = await audit.analyse(op, since, until)
+    rows = [
+        (
+            Cell(ANALYSES.get(f.analysis, f.analysis), look="warn"),
+            f.who,
+            f"{f.count}件",
+            words.instant(f.first_at),
+            words.instant(f.last_at),
+            Cell(str(f.op_nos[0]), path=f"/audit/{f.op_nos[0]}") if f.op_nos else "",
+        )
+        for f in found
+    ]
+    return Table(
+        title="標準分析（7日間）",
+        heads=("分析", "操作者・対象", "件数", "最初", "最後", "操作の例"),
+        rows=rows,
+        empty="注意が必要な利用は見つかりませんでした。",
+    )
+
+
+def _line(entry: Entry) -> list[str | Cell]:
+    result = entry.result or "open"
+    persons = [s.atena_no for s in entry.subjects]
+    return [
+        Cell(str(entry.op_no), path=f"/audit/{entry.op_no}"),
+        words.instant(entry.at),
+        _action(entry.action),
+        Cell(dict(RESULTS).get(result, result), look=_LOOK.get(result, "")),
+        entry.intent.actor_id,
+        entry.intent.terminal_id,
+        words.PURPOSE_NAMES.get(entry.intent.purpose, entry.intent.purpose),
+        "、".join(persons[:3]) + (f" ほか{len(persons) - 3}人" if len(persons) > 3 else ""),
+    ]
+
+
+def _action(action: str) -> str:
+    return dict(ACTIONS).get(action, action)
+
+
+def _period(form: Form, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    first, last = form.date("since"), form.date("until")
+    today = now.astimezone(JST).date()
+    start = (first.to_date() if first else None) or today - dt.timedelta(days=_DAYS)
+    end = (last.to_date() if last else None) or today
+    midnight = dt.time.min
+    return dt.datetime.combine(start, midnight, JST), dt.datetime.combine(end + dt.timedelta(days=1), midnight, JST)
+
+
+routes: Final = [listing, search, detail]

@@ -1,0 +1,141 @@
+"""The pages of the other duties: protection, the log, the account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pyotp
+import pytest_asyncio
+from counter import Browser, Town, family, settle, text_of
+from litestar import Litestar
+
+from juki.tenancy import Fleet
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def protector(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
+    """The clerk for 支援措置."""
+    async with Browser(application, iwaki, terminal=0) as browser:
+        await browser.log_in("shien", fleet.clock())
+        yield browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def auditor(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
+    """The auditor."""
+    terminal = next(n for n, t in enumerate(iwaki.made.terminals) if "audit" in t.functions)
+    async with Browser(application, iwaki, terminal=terminal) as browser:
+        await browser.log_in("kansa", fleet.clock())
+        yield browser
+
+
+async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reason(
+    protector: Browser, clerk: Browser, fleet: Fleet
+) -> None:
+    """R-1-B2-DAT-05: one year, on every page of the person, never ending silently."""
+    (atena_no,) = await settle(fleet, family("支援", "シエン")[:1])
+    await protector.state_purpose("protection")
+    await protector.get(f"/residents/{atena_no}/protection")
+    answer = await protector.post(
+        f"/residents/{atena_no}/protection", {"starts_on": "R8.11.1", "wishes": ["browsing", "copies"]}
+    )
+    assert "支援措置の対象者です" in answer.text, text_of(answer.text)
+    await clerk.state_purpose("certificate")
+    for page in (f"/residents/{atena_no}", f"/residents/{atena_no}/certificate", f"/residents/{atena_no}/changes"):
+        assert "支援措置の対象者です" in (await clerk.get(page)).text
+    await clerk.get(f"/residents/{atena_no}/certificate")
+    asked = {
+        "kind": "resident", "relation": "third", "requester_name": "他人　太郎", "requester_address": "東京都",
+        "identity": "photo", "purpose": "claim", "ground": "債権の回収", "authority": "契約書", "persons": atena_no,
+        "copies": "1", "go": "preview", "requester": "",
+    }  # fmt: skip
+    answer = await clerk.post(f"/residents/{atena_no}/certificate", asked)
+    assert answer.status_code == 422
+    assert "data:application/pdf" not in answer.text
+    assert "職員限り" in answer.text, text_of(answer.text)
+    answer = await protector.get("/protection")
+    assert "支援　一郎" in answer.text
+    number = answer.text.partition("/protection/")[2].partition('"')[0]
+    await protector.get(f"/protection/{number}")
+    answer = await protector.post(f"/protection/{number}/end", {"reason": ""})
+    assert answer.status_code == 422
+    answer = await protector.post(f"/protection/{number}/renew")
+    assert answer.status_code == 422
+    answer = await protector.post(f"/protection/{number}/end", {"reason": "申出の取下げ"})
+    assert "終了しました" in answer.text, text_of(answer.text)
+
+
+async def test_a_suppression_stops_and_is_shown(protector: Browser, clerk: Browser, fleet: Fleet) -> None:
+    """標準仕様書 3.1: 抑止 is seen by whoever opens the person."""
+    (atena_no,) = await settle(fleet, family("抑止", "ヨクシ")[:1])
+    await protector.get(f"/residents/{atena_no}/protection")
+    answer = await protector.post(
+        f"/residents/{atena_no}/suppress", {"process": "issue", "level": "error", "reason": "調査中"}
+    )
+    assert "抑止を設定しました" in answer.text, text_of(answer.text)
+    answer = await clerk.get(f"/residents/{atena_no}")
+    assert "発行の抑止が設定されています" in answer.text
+
+
+async def test_the_log_shows_who_looked_at_one_person(
+    auditor: Browser, clerk: Browser, household: tuple[str, ...]
+) -> None:
+    """R-A-3.3-LOG-01, LOG-02: by period, by person, and the standard analyses; the clerk may not read it."""
+    await clerk.state_purpose("inquiry")
+    await clerk.get(f"/residents/{household[0]}")
+    answer = await auditor.get("/audit")
+    assert "標準分析" in answer.text
+    assert "時間外の利用" in answer.text, text_of(answer.text)
+    answer = await auditor.post("/audit", {"atena_no": household[0]})
+    said = text_of(answer.text)
+    assert "住民票の記録の照会" in said, said
+    assert "本人又は世帯員からの問合せ" in said
+    assert "渡邊" not in said
+    number = answer.text.partition("/audit/")[2].partition('"')[0]
+    answer = await auditor.get(f"/audit/{number}")
+    assert household[0] in answer.text
+    assert (await clerk.get("/audit")).status_code == 403
+
+
+async def test_one_sees_ones_own_log_ins_and_changes_the_password(
+    application: Litestar, iwaki: Town, fleet: Fleet
+) -> None:
+    """R-1-3.3-AUT-04: weak and repeated passwords are refused beside the field; the new one is taken."""
+    async with Browser(application, iwaki, terminal=2) as browser:
+        await browser.log_in("kakari", fleet.clock())
+        answer = await browser.get("/account")
+        assert "ログインの記録" in answer.text
+        assert "完了" in text_of(answer.text), text_of(answer.text)
+        secret = iwaki.secrets("kakari")
+        await browser.get("/account/password")
+        answer = await browser.post(
+            "/account/password", {"old": secret.password, "password": "short", "again": "short"}
+        )
+        assert "12文字以上" in answer.text
+        new = "Kumo-no-ue-42-hashi"
+        answer = await browser.post("/account/password", {"old": "wrong", "password": new, "again": new})
+        assert "今のパスワードが違います" in answer.text
+        answer = await browser.post("/account/password", {"old": secret.password, "password": new, "again": new})
+        assert "パスワードを変更しました" in answer.text, text_of(answer.text)
+        answer = await browser.post("/logout")
+        assert "ログイン" in answer.text
+        answer = await browser.get("/search")
+        assert "検索する" not in answer.text
+
+
+async def test_the_second_factor_is_renewed_only_with_password_and_a_code_of_the_new_secret(
+    application: Litestar, iwaki: Town, fleet: Fleet
+) -> None:
+    """R-A-3.3-AUT-01: taking over an open screen is not enough to take over the account."""
+    async with Browser(application, iwaki, terminal=2) as browser:
+        await browser.log_in("kacho", fleet.clock())
+        await browser.get("/account/totp")
+        secret = browser.hidden()["otp_secret"][0]
+        right = pyotp.TOTP(secret).at(fleet.clock())
+        password = iwaki.secrets("kacho").password
+        given = {"otp_secret": secret, "password": "wrong", "otp": right}
+        assert (await browser.post("/account/totp", given)).status_code == 422
+        given = {"otp_secret": secret, "password": password, "otp": "000000"}
+        assert (await browser.post("/account/totp", given)).status_code == 422
+        answer = await browser.post("/account/totp", {"otp_secret": secret, "password": password, "otp": right})
+        assert "ワンタイムコードの登録を更新しました" in answer.text, text_of(answer.text)
