@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 import pytest
 
+from juki import registry
+from juki.audit import Operation
 from juki.certificates.compose import Office
 from juki.certificates.model import Application, IdentityCheck, Relation, Requester
 from juki.certificates.seal import square_seal
@@ -30,6 +32,7 @@ from juki.registry.model import (
     Status,
 )
 
+SINCE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 NOW = dt.datetime(2026, 11, 23, 1, 30, tzinfo=dt.UTC)
 STREET = Place(text="福島県いわき市平字梅本21番地の4", building="いわきコーポ203号室")
 
@@ -130,6 +133,21 @@ def removed(japanese: Callable[..., Record]) -> Record:
         settled_address=Place(text="宮城県仙台市青葉区国分町三丁目7番1号"),
     )
     return japanese(1, status=Status.MOVED_OUT, removal=gone)
+
+
+@pytest.fixture(scope="session")
+def put() -> Callable[..., Awaitable[None]]:
+    """Put confirmed records into the register, as an import does: `await put(op, record, ...)`."""
+
+    async def store(op: Operation, *records: Record) -> None:
+        for record in records:
+            full = msgspec.structs.replace(record, event_no=1, known_from=SINCE, valid_from=SINCE.date())
+            for table, rows in registry.copy_rows(op.ring, full).items():
+                columns = ", ".join(registry.COPY_COLUMNS[table])
+                statement: Any = f"COPY {{t}}.{table} ({columns}) FROM STDIN (FORMAT BINARY)"
+                await op.session.copy_in(statement, registry.COPY_TYPES[table], rows)
+
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import psycopg
 import pytest
 import pytest_asyncio
@@ -37,31 +36,23 @@ from juki.tenancy import Fleet, connect
 from juki.vault.signing import verify_pdf
 
 CLERK = ("certificate.issue", "resident.read", "resident.my_number", "resident.code")
-SINCE = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 Run = Callable[..., Awaitable[Any]]
-
-
-async def _store(op: Operation, *records: Record) -> None:
-    """Put confirmed records into the register, as an import does."""
-    for record in records:
-        full = msgspec.structs.replace(record, event_no=1, known_from=SINCE, valid_from=dt.date(2019, 5, 1))
-        for table, rows in registry.copy_rows(op.ring, full).items():
-            columns = ", ".join(registry.COPY_COLUMNS[table])
-            await op.session.copy_in(
-                f"COPY {{t}}.{table} ({columns}) FROM STDIN (FORMAT BINARY)", registry.COPY_TYPES[table], rows
-            )
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
 async def people(
-    fleet: Fleet, caller: Callable[..., Caller], japanese: Callable[..., Record], foreign: Callable[..., Record]
+    fleet: Fleet,
+    caller: Callable[..., Caller],
+    put: Run,
+    japanese: Callable[..., Record],
+    foreign: Callable[..., Record],
 ) -> None:
     """A family in いわき市, and the same 宛名番号 given to somebody else in 広野町."""
     async with operation(fleet, caller(tenant="072044"), "test.store", purpose="試験") as op:
         alone = [japanese(n, setai_no=f"800000000{n}", is_head=True) for n in range(4, 9)]
-        await _store(op, japanese(1), japanese(2), japanese(3), foreign(9), *alone)
+        await put(op, japanese(1), japanese(2), japanese(3), foreign(9), *alone)
     async with operation(fleet, caller(tenant="075418"), "test.store", purpose="試験") as op:
-        await _store(op, japanese(1, setai_no="7000000001"))
+        await put(op, japanese(1, setai_no="7000000001"))
 
 
 @pytest.fixture
@@ -340,13 +331,13 @@ async def test_a_prepared_application_grows_stale(
 
 
 async def test_a_record_that_moved_on_after_it_was_judged_is_not_issued(
-    run: Run, application: Callable[..., Application], japanese: Callable[..., Record]
+    run: Run, put: Run, application: Callable[..., Application], japanese: Callable[..., Record]
 ) -> None:
     """F-S1-02: content equals the record at the moment of issue, and the clerk has seen it."""
     asked = application("0000000004", requester=_requester("0000000004"))
     ready = await run(lambda op: certificates.prepare(op, asked))
     changed = japanese(4, setai_no="8000000004", is_head=True, version_no=4, my_number=None, resident_code=None)
-    await run(lambda op: _store(op, changed))
+    await run(lambda op: put(op, changed))
     with pytest.raises(Conflict) as caught:
         await run(lambda op: certificates.issue(op, ready.token))
     assert caught.value.code == "certificates.record_changed"

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from juki.personal import Personal, SealedGroup
+from juki.personal import Personal
 
 MAX_PERSONS: Final = 40
 MAX_COPIES: Final = 20
@@ -106,8 +106,8 @@ def preset(purpose_code: str, *, foreign: bool) -> tuple[Item, ...]:
     return tuple(item for item in purpose.items if item not in FOREIGN_ITEMS or foreign)
 
 
-class Requester(SealedGroup, frozen=True, kw_only=True):
-    """請求者: the person at the counter, as the application form says. Group `application`."""
+class Requester(Personal, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """請求者: the person at the counter, as the application form says."""
 
     name: str
     address: str = ""

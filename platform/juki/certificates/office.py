@@ -29,8 +29,9 @@ def office_of(tenant: Tenant, caller: Caller) -> Office:
         municipality=_COUNTY.sub("", tenant.name),
         head_title=settings.head.title,
         head_name=settings.head.name,
-        seal_svg=square_seal(settings.seal.text),
+        seal_svg=settings.seal.picture or square_seal(settings.seal.text),
         seal_mm=min(settings.seal.size_mm, 25.0),
+        glyphs={chr(int(name.removeprefix("U+"), 16)): drawing for name, drawing in settings.glyphs.items()},
         counter=f"{place}{int(number[1]) if number else 1}",
         fees_yen={
             CertificateKind.RESIDENT: settings.fees.resident_record,

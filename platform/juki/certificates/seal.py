@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from fontTools.pens.boundsPen import BoundsPen
 from fontTools.pens.svgPathPen import SVGPathPen
@@ -24,6 +24,12 @@ _FRAME: Final = 42.0
 _GAP: Final = 26.0
 _INK: Final = "#b3261e"
 _MAX_LENGTH: Final = 25
+
+
+class _Glyph(Protocol):
+    """The part of a font glyph that is used here."""
+
+    def draw(self, pen: object, /) -> None: ...
 
 
 @lru_cache(maxsize=64)
@@ -80,11 +86,3 @@ def _outline(glyphs: object, name: str, place: tuple[float, float, float, float]
     shift = (across, 0.0, 0.0, -up, x + pad - left * across, y + drop + top * up)
     glyph_set[name].draw(TransformPen(pen, shift))
     return str(pen.getCommands())
-
-
-class _Glyph:
-    """The part of a font glyph that is used here."""
-
-    def draw(self, pen: object) -> None:
-        """Draw the outline onto a pen."""
-        raise NotImplementedError

@@ -58,10 +58,11 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """公印: text of the printed seal, read from top right downwards."""
+    """公印: text of the printed seal, read from top right downwards; `picture` is its impression as SVG where there is one."""
 
     text: str
     size_mm: float = 24.0
+    picture: str = ""
 
 
 class Numbering(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     numbering: Numbering = Numbering()
     retention: Retention = Retention()
     leaving: Leaving = Leaving()
+    glyphs: dict[str, str] = {}  # 外字 "U+E000" -> its outline as SVG, for papers
     incumbent_layout: str = ""
 
 
