@@ -22,17 +22,21 @@ from juki.vault import priors
 from juki.vault.faults import Purged
 from juki.vault.roots import derive, wipe
 
-SLICES_PER_BUCKET: Final = 4  # slices of common values that meet in one bucket; also the price of searching for one
+# Tuned by tests/bench/leakage.py: fewer slices make a search cheaper and a locally common value visible.
+NAME_SLICES: Final = 12  # slices of common values that meet in one bucket; also the price of searching for one
+KANA_SLICES: Final = 6
 _CACHE_ENTRIES_MAX: Final = 100_000
 _LEVELS_MAX: Final = 3
 
-FAMILY_BUCKETS: Final = 1024
+FAMILY_BUCKETS: Final = 2048
 FULL_BUCKETS: Final = 4096
 KANA_FANOUTS: Final = (64, 16, 4)
-BIRTH_FANOUTS: Final = (64, 8, 8)
-ADDRESS_FANOUTS: Final = (64, 16, 8)
-BIRTH_SLICES: Final = (4, 4, 2)
-ADDRESS_SLICES: Final = (16, 4, 2)
+ADDRESS_FANOUTS: Final = (1024, 8)
+ADDRESS_SLICES: Final = (64, 8)
+BIRTH_DEALS: Final = 4
+YEARS_PER_STRATUM: Final = 16
+MONTHS: Final = 12
+DAY_BUCKETS: Final = 8
 
 _MARKS: Final = {"family": 1, "full": 2, "kana.family": 3, "kana.given": 4, "birth": 5, "address": 6}
 
@@ -72,6 +76,42 @@ class _Tree:
         return tuple(mark | leaf // (size // self.sizes[level]) for level, mark in enumerate(self._marks))
 
 
+class _Deal:
+    """Buckets of birth dates. Dates are known beforehand and nearly as common as their neighbours, so they are dealt like
+    cards: in each of four deals every 16 neighbouring years go to 16 different buckets, the 12 months of a year to 12, the
+    days of a month evenly to 8. All buckets of a level then hold about as many residents, and rank says nothing.
+    """
+
+    def __init__(self, root: bytes | bytearray, mark: int) -> None:
+        self._mac = hmac.new(derive(root, "index", "birth"), digestmod=hashlib.sha256)
+        self._marks = tuple((mark * 4 + level) << 24 for level in range(_LEVELS_MAX))
+
+    def paths(self, parts: tuple[int, ...]) -> list[tuple[int, ...]]:
+        """For each deal the stored integers of (year,), (year, month) or (year, month, day)."""
+        year = parts[0]
+        found: list[tuple[int, ...]] = []
+        for deal in range(BIRTH_DEALS):
+            stratum, place = divmod(year, YEARS_PER_STRATUM)
+            node = deal * YEARS_PER_STRATUM + self._order("y", deal, stratum, YEARS_PER_STRATUM)[place]
+            path = [self._marks[0] | node]
+            if len(parts) > 1:
+                node = node * MONTHS + self._order("m", deal, year, MONTHS)[(parts[1] - 1) % MONTHS]
+                path.append(self._marks[1] | node)
+            if len(parts) > 2:
+                shift = self._order("d", deal, year * 16 + parts[1], DAY_BUCKETS)
+                node = node * DAY_BUCKETS + shift[parts[2] % DAY_BUCKETS]
+                path.append(self._marks[2] | node)
+            found.append(tuple(path))
+        return found
+
+    def _order(self, kind: str, deal: int, of: int, size: int) -> list[int]:
+        """A keyed permutation of range(size), size at most 16."""
+        mac = self._mac.copy()
+        mac.update(f"{kind}|{deal}|{of}".encode())
+        digest = mac.digest()
+        return sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
+
+
 class Indexer:
     """The blind indexes under one index root. Pure computation; caches are bounded and die with the ring."""
 
@@ -86,9 +126,9 @@ class Indexer:
             "full": _Tree(root, "full", (FULL_BUCKETS,)),
             "kana.family": _Tree(root, "kana.family", KANA_FANOUTS),
             "kana.given": _Tree(root, "kana.given", KANA_FANOUTS),
-            "birth": _Tree(root, "birth", BIRTH_FANOUTS),
             "address": _Tree(root, "address", ADDRESS_FANOUTS),
         }
+        self._deal = _Deal(root, _MARKS["birth"])
         self._spreads: dict[str, tuple[int, ...]] = {}
         self._names: dict[tuple[str, str], list[int]] = {}
         self._leaves: dict[tuple[str, str], list[tuple[int, ...]]] = {}
@@ -139,32 +179,34 @@ class Indexer:
         """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts."""
         leaves = self._leaves.get(("birth", iso))
         if leaves is None:
-            leaves = self._grow("birth", iso, (iso[:4], iso[:7], iso))
+            self._check_live()
+            leaves = self._deal.paths((int(iso[:4]), int(iso[5:7]), int(iso[8:10])))
+            _remember(self._leaves, ("birth", iso), leaves)
         return list(leaves[self._spread(spread)[_MARKS["birth"]] % len(leaves)])
 
     def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
         """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
-        prefixes = [f"{year:04d}"]
-        if month is not None:
-            prefixes.append(f"{year:04d}-{month:02d}")
-            if day is not None:
-                prefixes.append(f"{year:04d}-{month:02d}-{day:02d}")
-        return [self._query("birth", tuple(prefixes))]
+        self._check_live()
+        parts = (year,) if month is None else (year, month) if day is None else (year, month, day)
+        return [[path[-1] for path in self._deal.paths(parts)]]
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
-        """Three integers: 町・字, with the first number (丁目 or 番地), with the second."""
+        """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second."""
         leaves = self._leaves.get(("address", folded))
         if leaves is None:
-            town, numbers = split_address(folded)
-            leaves = self._grow("address", folded, _address_prefixes(town, numbers))
+            leaves = self._grow("address", folded, _address_prefixes(*split_address(folded)))
         return list(leaves[self._spread(spread)[_MARKS["address"]] % len(leaves)])
 
     def address_query(self, folded: str) -> list[list[int]]:
-        """Lists of tokens as in `kana_query`; the 町・字 must be whole, numbers as far as they are known."""
+        """Lists of tokens as in `kana_query`: 町・字 whole, and at least the number after it.
+
+        Raises Invalid `vault.address_needs_number`: how many people live in a 町 is published and differs so much from one
+        to the next that no affordable spreading hides it, so there is no index of 町 alone.
+        """
         town, numbers = split_address(folded)
-        if not town:
-            raise Invalid("vault.empty_query", "an address search needs the name of a 町 or 字")
-        return [self._query("address", _address_prefixes(town, numbers)[: 1 + len(numbers)])]
+        if not town or not numbers:
+            raise Invalid("vault.address_needs_number", "an address is found by 町・字 and the number after it")
+        return [self._query("address", _address_prefixes(town, numbers)[: len(numbers)])]
 
     def wipe(self) -> None:
         """Forget the root and everything derived from it."""
@@ -194,7 +236,7 @@ class Indexer:
             joined = "".join(folded.split())
             share = priors.family_shares().get(joined, 0.0) if field == "family" else priors.full_name_share(joined)
             tree = self._trees[field]
-            tags = tree.nodes((joined,), (_slices(share, tree.sizes[0]),))
+            tags = tree.nodes((joined,), (_slices(share, tree.sizes[0], NAME_SLICES),))
             _remember(self._names, (field, folded), tags)
         return tags
 
@@ -211,13 +253,11 @@ class Indexer:
         return tree.tokens(tree.nodes(prefixes, self._slices_of(field, prefixes)), len(prefixes) - 1)
 
     def _slices_of(self, field: str, prefixes: tuple[str, ...]) -> tuple[int, ...]:
-        if field == "birth":
-            return BIRTH_SLICES
         if field == "address":
             return ADDRESS_SLICES
         shares = priors.family_kana_shares() if field == "kana.family" else priors.given_kana_shares()
         sizes = self._trees[field].sizes
-        return tuple(_slices(shares.get(p, 0.0), size) for p, size in zip(prefixes, sizes, strict=False))
+        return tuple(_slices(shares.get(p, 0.0), size, KANA_SLICES) for p, size in zip(prefixes, sizes, strict=False))
 
 
 _K = TypeVar("_K")
@@ -231,8 +271,8 @@ def _remember(cache: dict[_K, _V], key: _K, value: _V) -> None:
     cache[key] = value
 
 
-def _slices(share: float, buckets: int) -> int:
-    return min(buckets, max(1, math.ceil(share * buckets * SLICES_PER_BUCKET)))
+def _slices(share: float, buckets: int, per_bucket: int) -> int:
+    return min(buckets, max(1, math.ceil(share * buckets * per_bucket)))
 
 
 def _kana_prefixes(kana: str) -> tuple[str, ...]:
@@ -255,7 +295,7 @@ def split_address(folded: str) -> tuple[str, tuple[int, ...]]:
     first = _NUMBER.search(rest)
     if first is None:
         return rest, ()
-    numbers = tuple(_number(m[0]) for m in _NUMBER.finditer(rest))[: _LEVELS_MAX - 1]
+    numbers = tuple(_number(m[0]) for m in _NUMBER.finditer(rest))[: len(ADDRESS_FANOUTS)]
     return rest[: first.start()], numbers
 
 
@@ -268,4 +308,4 @@ def _number(text: str) -> int:
 
 def _address_prefixes(town: str, numbers: tuple[int, ...]) -> tuple[str, ...]:
     first, second = (*numbers, "", "")[:2]
-    return town, f"{town}|{first}", f"{town}|{first}|{second}"
+    return f"{town}|{first}", f"{town}|{first}|{second}"

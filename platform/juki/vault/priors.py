@@ -13,9 +13,9 @@ from importlib.resources import files
 from typing import Final
 
 PEOPLE_IN_JAPAN: Final = 125_000_000
-GIVEN_SHARE_MAX: Final = 0.005  # no given name is held by more than about one person in 200
+GIVEN_SHARE_MAX: Final = 0.01  # no given name is held by more than about one person in 100
 _KANA_LEVELS: Final = 3
-_TO_KATAKANA: Final = {c: c + 0x60 for c in range(0x3041, 0x3097)}
+TO_KATAKANA: Final = {c: c + 0x60 for c in range(0x3041, 0x3097)}
 
 
 def _rows(name: str) -> list[list[str]]:
@@ -23,17 +23,27 @@ def _rows(name: str) -> list[list[str]]:
     return list(csv.reader(source.read_text(encoding="utf-8").splitlines()))
 
 
+def family_rows() -> list[list[str]]:
+    """Family name, people who bear it, reading in hiragana, reading in letters."""
+    return _rows("last_name_org.csv")
+
+
+def given_rows() -> list[list[str]]:
+    """Reading in hiragana, reading in letters, then every written form."""
+    return _rows("first_name_man_org.csv") + _rows("first_name_woman_org.csv")
+
+
 @cache
 def family_shares() -> dict[str, float]:
     """Share of the population by family name as written."""
-    return {row[0]: int(row[1]) / PEOPLE_IN_JAPAN for row in _rows("last_name_org.csv")}
+    return {row[0]: int(row[1]) / PEOPLE_IN_JAPAN for row in family_rows()}
 
 
 @cache
 def family_kana_shares() -> dict[str, float]:
     """Share of the population by the first one, two and three kana (katakana) of the family name."""
     shares: defaultdict[str, float] = defaultdict(float)
-    for row in _rows("last_name_org.csv"):
+    for row in family_rows():
         _add_prefixes(shares, row[2], int(row[1]) / PEOPLE_IN_JAPAN)
     return dict(shares)
 
@@ -42,9 +52,8 @@ def family_kana_shares() -> dict[str, float]:
 def given_kana_shares() -> dict[str, float]:
     """Share of the population by the first one, two and three kana (katakana) of the given name."""
     weights: dict[str, float] = defaultdict(float)
-    for name in ("first_name_man_org.csv", "first_name_woman_org.csv"):
-        for row in _rows(name):
-            weights[row[0]] += len(row) - 2
+    for row in given_rows():
+        weights[row[0]] += len(row) - 2
     total = sum(weights.values())
     shares: defaultdict[str, float] = defaultdict(float)
     for reading, weight in weights.items():
@@ -53,7 +62,7 @@ def given_kana_shares() -> dict[str, float]:
 
 
 def _add_prefixes(shares: defaultdict[str, float], reading: str, share: float) -> None:
-    kana = reading.translate(_TO_KATAKANA)
+    kana = reading.translate(TO_KATAKANA)
     for length in range(1, _KANA_LEVELS + 1):
         shares[kana[:length].ljust(length, "$")] += share
 
