@@ -13,6 +13,7 @@ import msgspec
 
 from juki import paper
 from juki.config import Config
+from juki.dates import JST
 from juki.offboarding import store, witness
 from juki.offboarding.erase import tenant_files
 from juki.offboarding.leave import case_folder
@@ -275,9 +276,22 @@ def check(content: bytes) -> Certificate | None:
 
 
 def _printed(certificate: Certificate) -> dict[str, Any]:
-    values: dict[str, Any] = msgspec.to_builtins(certificate)
+    values: dict[str, Any] = _in_japanese_time(msgspec.to_builtins(certificate, builtin_types=(dt.datetime,)))
     status = "確定" if certificate.final else "暫定: KMS鍵の削除はまだ取り消せる。削除後に確定版を発行する"
     return values | {"status": status, "method": str(certificate.method)}
+
+
+def _in_japanese_time(value: Any) -> Any:
+    """Instants as the municipality reads them; everything else as it is."""
+    if isinstance(value, dt.datetime):
+        return value.astimezone(JST).strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, dict):
+        pairs: dict[str, Any] = value
+        return {name: _in_japanese_time(item) for name, item in pairs.items()}
+    if isinstance(value, list | tuple):
+        items: list[Any] = list(value)
+        return [_in_japanese_time(item) for item in items]
+    return value
 
 
 def _fact(steps: dict[str, StepRecord], step: Step, name: str) -> str | int | None:
