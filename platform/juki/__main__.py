@@ -15,6 +15,7 @@ from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
 COMMANDS: Final = (
     "access",
     "audit",
+    "certificates",
     "config_check",
     "db",
     "dev",
