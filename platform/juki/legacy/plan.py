@@ -97,6 +97,14 @@ class Plan:
         _count_entries(result)
         return result
 
+    def reread(self, atena_no: str) -> list[Record]:
+        """Every version of one person read anew from the extract, oldest first; empty where a row is at fault."""
+        units = next((u for chunk in self._units for u in chunk if atena_no in u.persons), None)
+        if units is None:
+            return []
+        taken = self.judge.judge(units).taken
+        return [t.incoming.record for t in taken if t.atena_no == atena_no and t.incoming is not None]
+
     def _judge_units(self, units: Sequence[Unit]) -> ChunkResult:
         result = ChunkResult()
         for unit in units:

@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 
 import msgspec
 import psycopg
+from psycopg import sql
 
 from juki.audit import Operation
 from juki.legacy.judge import Taken
@@ -175,7 +176,9 @@ def hold_run(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
     row = connection.execute("SELECT pg_try_advisory_lock(19278, %s)", (int(tenant.code),)).fetchone()
     connection.rollback()
     if row is None or not row[0]:
-        raise Conflict("legacy.running", "another import of this municipality is under way", remedy="wait for it to end")
+        raise Conflict(
+            "legacy.running", "another import of this municipality is under way", remedy="wait for it to end"
+        )
 
 
 def write_chunk(
@@ -232,16 +235,18 @@ def write_chunk(
         ) from None
 
 
-def copy_table(connection: psycopg.Connection[Any], tenant: Tenant, table: str, rows: Iterable[Sequence[object]]) -> None:
+def copy_table(
+    connection: psycopg.Connection[Any], tenant: Tenant, table: str, rows: Iterable[Sequence[object]]
+) -> None:
     """COPY rows into one of the tables this slice may fill; an empty batch is no round trip."""
     batch = rows if isinstance(rows, list) else list(rows)
     if not batch:
         return
     columns = ", ".join(_COLUMNS[table])
-    query = psycopg.sql.SQL("COPY {}.{} ({}) FROM STDIN (FORMAT BINARY)").format(
-        psycopg.sql.Identifier(tenant.schema),
-        psycopg.sql.Identifier(table),
-        psycopg.sql.SQL(", ").join(psycopg.sql.Identifier(c.strip()) for c in columns.split(",")),
+    query = sql.SQL("COPY {}.{} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(tenant.schema),
+        sql.Identifier(table),
+        sql.SQL(", ").join(sql.Identifier(c.strip()) for c in columns.split(",")),
     )
     with connection.cursor().copy(query) as copy:
         copy.set_types(_TYPES[table])
@@ -265,9 +270,7 @@ def chunk_rows(
         if taken.measure is not None:
             measure_no = run.first_measure + taken.row - first_row["support"]
             _measure_rows(ring, tables, measure_no, taken.measure, run.started_at)
-        tables["import_original"].append(
-            _original(ring, run, place, taken.place, taken.atena_no, taken.version_no)
-        )
+        tables["import_original"].append(_original(ring, run, place, taken.place, taken.atena_no, taken.version_no))
     for at, ordinal, code in result.codes:
         stock_no = run.first_code + ordinal
         sealed = ring.seal("resident_code_stock", "resident_code", str(stock_no), 1, code.encode())
@@ -350,18 +353,20 @@ def _reject(ring: TenantRing, run: Run, entry_no: int, entry: Entry) -> tuple[ob
     )
 
 
-def _sql(query: LiteralString, tenant: Tenant) -> psycopg.sql.Composed:
+def _sql(query: LiteralString, tenant: Tenant) -> sql.Composed:
     head, *rest = query.split("{t}")
-    parts: list[psycopg.sql.Composable] = [psycopg.sql.SQL(head)]
+    parts: list[sql.Composable] = [sql.SQL(head)]
     for part in rest:
-        parts += [psycopg.sql.Identifier(tenant.schema), psycopg.sql.SQL(part)]
-    return psycopg.sql.Composed(parts)
+        parts += [sql.Identifier(tenant.schema), sql.SQL(part)]
+    return sql.Composed(parts)
 
 
 # --- ledger and reading back --------------------------------------------------------------------------------------
 
 
-def chunk_totals(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run) -> tuple[Counts, Totals]:
+def chunk_totals(
+    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run
+) -> tuple[Counts, Totals]:
     """Counts and control totals over all chunks written so far."""
     rows = connection.execute(
         _sql("SELECT chunk_key, counts, totals_sealed FROM {t}.import_chunk WHERE run_no = %(run)s", tenant),
@@ -407,7 +412,9 @@ def original_raw(
     return restore(ring.open("import_original", "raw", str(number), 1, row[0], bytes)) if row else None
 
 
-def measures_stored(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run, count: int) -> Iterator[SupportMeasure]:
+def measures_stored(
+    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run, count: int
+) -> Iterator[SupportMeasure]:
     """支援措置 that a run brought, in order."""
     rows = connection.execute(
         _sql(
@@ -422,7 +429,9 @@ def measures_stored(connection: psycopg.Connection[Any], tenant: Tenant, ring: T
         yield ring.open("support_measure", "support", str(number), 1, sealed, SupportMeasure)
 
 
-def codes_stored(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run, count: int) -> Iterator[str]:
+def codes_stored(
+    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, run: Run, count: int
+) -> Iterator[str]:
     """Free 住民票コード that a run brought, in order."""
     rows = connection.execute(
         _sql(
@@ -455,9 +464,7 @@ async def end_run(op: Operation, run: Run, report: Report) -> None:
 
 async def read_report(op: Operation, run_no: int) -> Report | None:
     """The report of an ended run."""
-    row = await op.session.fetch_one(
-        "SELECT report FROM {t}.import_end WHERE run_no = %(run_no)s", {"run_no": run_no}
-    )
+    row = await op.session.fetch_one("SELECT report FROM {t}.import_end WHERE run_no = %(run_no)s", {"run_no": run_no})
     return msgspec.convert(row[0], Report) if row else None
 
 

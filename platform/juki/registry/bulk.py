@@ -137,6 +137,19 @@ def iter_records_sync(
             yield versions
 
 
+def events_sync(
+    connection: psycopg.Connection[Any], schema: str, ring: TenantRing, event_nos: Collection[int]
+) -> dict[int, Event]:
+    """Changes by number, on a connection of the caller's own as for `iter_records_sync`."""
+    query = store.page_query(
+        "SELECT event_no, reason, occurred_on, notified_on, processed_on, known_from, case_no, cancels_event, "
+        "entered_by, confirmed_by, terminal, detail_sealed FROM {t}.event WHERE event_no = ANY(%(event_nos)s)",
+        schema,
+    )
+    rows = connection.execute(query, {"event_nos": list(event_nos)}).fetchall()
+    return {row[0]: store.open_event(ring, row) for row in rows}
+
+
 def _opened(
     ring: TenantRing, rows: list[tuple[Any, ...]], groups: Collection[str]
 ) -> Iterator[tuple[str, tuple[Record, ...]]]:

@@ -171,10 +171,11 @@ async def events(session: TenantSession, ring: TenantRing, event_nos: Iterable[i
         "entered_by, confirmed_by, terminal, detail_sealed FROM {t}.event WHERE event_no = ANY(%(event_nos)s)",
         {"event_nos": sorted(set(event_nos))},
     )
-    return {row[0]: _event(ring, row) for row in rows}
+    return {row[0]: open_event(ring, row) for row in rows}
 
 
-def _event(ring: TenantRing, row: Sequence[Any]) -> Event:
+def open_event(ring: TenantRing, row: Sequence[Any]) -> Event:
+    """A change of the ledger, columns as EVENT_COLUMNS, its sealed detail opened."""
     day: dt.date = row[2]
     detail = EventDetail(occurred_on=RegistryDate(day.year, day.month, day.day))
     if row[11] is not None:

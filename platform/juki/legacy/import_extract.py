@@ -1,0 +1,220 @@
+"""移行の実行: an incumbent's extract taken into the register, chunk by chunk; killed at any point and started again it ends
+the same. The order of the story: survey, register the run, write chunks, read everything back, say whether it balances."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from juki.access.model import Caller
+from juki.audit import operation
+from juki.dates import today_in_japan
+from juki.legacy import layout as layouts
+from juki.legacy import reconcile, store
+from juki.legacy.layout import Layout
+from juki.legacy.model import Counts, Entry, Report
+from juki.legacy.plan import Plan, Progress
+from juki.legacy.store import Run, RunRow
+from juki.problem import Conflict, Invalid, Misconfigured
+from juki.tenancy import Fleet, Tenant, bulk
+
+PURPOSE = "データ移行"
+
+
+async def dry_run(
+    fleet: Fleet, caller: Caller, folder: Path, *, layout: str = "", progress: Progress | None = None
+) -> tuple[Report, list[Entry]]:
+    """予行: every check of an import and none of its writes; the report and the rows that would be turned away.
+
+    Raises what `run_import` raises before it writes.
+    """
+    async with operation(fleet, caller, "legacy.dry_run", purpose=PURPOSE, right="import.run", write=False) as op:
+        tenant = op.tenant
+        with _opened(fleet, tenant, folder, layout) as plan:
+            started = time.monotonic()
+            report, entries = await asyncio.to_thread(_rehearse, plan, tenant, progress, started)
+        op.fact(rows=plan.rows, rejected=sum(report.counts.rejected.values()))
+    return report, entries
+
+
+async def run_import(
+    fleet: Fleet,
+    caller: Caller,
+    folder: Path,
+    *,
+    layout: str = "",
+    medium: str = "",
+    progress: Progress | None = None,
+) -> Report:
+    """移行: take the extract in `folder` over. `medium` is the registered number of the medium it came on, by default as the
+    slip says (R-1-3.2-MED-01); `layout` a built-in name or a file, by default the tenant's `incumbent_layout`.
+
+    Raises Invalid `legacy.*` for an extract that cannot be read as a whole, Misconfigured `legacy.layout_*`, Conflict
+    `legacy.running`, `legacy.already_imported` or `legacy.already_there`, Unavailable where database or keys are gone.
+    Rows at fault raise nothing: they are on the work list and in the report.
+    """
+    tenant = await fleet.tenant(caller.tenant)
+    with _opened(fleet, tenant, folder, layout) as plan:
+        started = time.monotonic()
+        run = await _register(fleet, caller, plan, medium or plan.source.slip.medium)
+        await asyncio.to_thread(_write_all, fleet, tenant, plan, run, progress, started)
+        found = await asyncio.to_thread(_compare, fleet, tenant, plan, run)
+        seconds = time.monotonic() - started
+        async with operation(fleet, caller, "legacy.import_end", purpose=PURPOSE, right="import.run") as op:
+            counts = await asyncio.to_thread(_counts, fleet, tenant, run)
+            report = _report(tenant, plan, counts, found, seconds, run_no=run.run_no, medium=run.medium)
+            await store.end_run(op, run, report)
+            op.fact(run_no=run.run_no, residents=counts.residents, balanced=int(report.balanced))
+    return report
+
+
+async def report(fleet: Fleet, caller: Caller) -> Report:
+    """突合報告 of the newest run that ended. Invalid `legacy.no_report` where there is none."""
+    async with operation(fleet, caller, "legacy.report", purpose=PURPOSE, right="import.run", write=False) as op:
+        run = await store.last_run(op)
+        found = await store.read_report(op, run.run_no) if run else None
+        if found is None:
+            raise Invalid("legacy.no_report", "no import has ended here yet", remedy="run `juki legacy import`")
+        return found
+
+
+@contextmanager
+def _opened(fleet: Fleet, tenant: Tenant, folder: Path, layout: str) -> Generator[Plan, None, None]:
+    chosen = _layout(tenant, layout)
+    if not folder.is_dir():
+        raise Invalid("legacy.source_missing", f"{folder} is not a folder", remedy="name the folder of the extract")
+    today = today_in_japan(fleet.clock())
+    rule = tenant.settings.numbering.resident_code_check
+    with Plan(folder, chosen, tenant=tenant.code, resident_code_rule=rule, today=today) as plan:
+        yield plan
+
+
+def _layout(tenant: Tenant, name: str) -> Layout:
+    wanted = name or tenant.settings.incumbent_layout
+    if not wanted:
+        raise Misconfigured(
+            "legacy.layout_missing",
+            f"tenant {tenant.code} names no incumbent_layout",
+            remedy="set incumbent_layout in the tenant's file, or use --layout",
+        )
+    return layouts.load(wanted)
+
+
+async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Run:
+    """The run of this extract: a new one, or the one that was interrupted."""
+    if not medium:
+        raise Invalid("legacy.medium_missing", "the extract came on no registered medium", remedy="use --medium")
+    source = await asyncio.to_thread(plan.source.digest)
+    async with operation(fleet, caller, "legacy.import", purpose=PURPOSE, right="import.run") as op:
+        run = await store.find_run(op, source, plan.layout.digest)
+        if run is not None and run.ended:
+            raise Conflict(
+                "legacy.already_imported",
+                "this extract was imported before",
+                remedy="`juki legacy report` shows how it ended",
+                run_no=run.run_no,
+            )
+        if run is None:
+            run = await store.add_run(
+                op,
+                RunRow(
+                    layout=plan.layout.name,
+                    layout_digest=plan.layout.digest,
+                    source_digest=source,
+                    medium=medium,
+                    events=plan.survey.rows_of_kind("resident"),
+                    measures=plan.survey.rows_of_kind("support"),
+                    codes=plan.survey.rows_of_kind("stock"),
+                    rows_total=plan.rows,
+                    chunks_total=plan.chunks,
+                ),
+            )
+        op.fact(run_no=run.run_no, rows=plan.rows, medium=medium)
+    return run
+
+
+def _write_all(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, progress: Progress | None, started: float) -> None:
+    place = {file.name: number for number, file in enumerate(plan.source.files)}
+    with bulk(fleet, tenant.code) as connection, _without_collector():
+        store.hold_run(connection, tenant)
+        done = store.done_chunks(connection, tenant, run)
+        for number in range(plan.chunks):
+            if number not in done:
+                ring = fleet.keyring.get_sync(tenant.code)
+                result = plan.chunk(number)
+                store.write_chunk(connection, tenant, ring, run, number, result, place, plan.survey.first_of_kind)
+            _tell(progress, plan, number, started)
+
+
+@contextmanager
+def _without_collector() -> Generator[None, None, None]:
+    """Millions of short-lived values without a cycle among them: walking them again and again doubles the time."""
+    was = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was:
+            gc.enable()
+
+
+def _rehearse(plan: Plan, tenant: Tenant, progress: Progress | None, started: float) -> tuple[Report, list[Entry]]:
+    counts, entries = Counts(), list[Entry]()
+    with _without_collector():
+        for number in range(plan.chunks):
+            result = plan.chunk(number)
+            counts.add(result.counts)
+            entries += result.entries
+            _tell(progress, plan, number, started)
+    found = reconcile.against_slip(plan, counts)
+    seconds = time.monotonic() - started
+    return _report(tenant, plan, counts, found, seconds, run_no=0, medium=plan.source.slip.medium), entries
+
+
+def _tell(progress: Progress | None, plan: Plan, number: int, started: float) -> None:
+    if progress is not None:
+        progress(plan.rows * (number + 1) // max(1, plan.chunks), plan.rows, time.monotonic() - started)
+
+
+def _compare(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run) -> reconcile.Reconciled:
+    with bulk(fleet, tenant.code) as connection:
+        ring = fleet.keyring.get_sync(tenant.code)
+        return reconcile.against_register(connection, tenant, ring, plan, run)
+
+
+def _counts(fleet: Fleet, tenant: Tenant, run: Run) -> Counts:
+    with bulk(fleet, tenant.code) as connection:
+        return store.chunk_totals(connection, tenant, fleet.keyring.get_sync(tenant.code), run)[0]
+
+
+def _report(
+    tenant: Tenant,
+    plan: Plan,
+    counts: Counts,
+    found: reconcile.Reconciled,
+    seconds: float,
+    *,
+    run_no: int,
+    medium: str,
+) -> Report:
+    return Report(
+        tenant=tenant.code,
+        layout=plan.layout.name,
+        medium=medium,
+        run_no=run_no,
+        dry_run=run_no == 0,
+        balanced=found.balanced,
+        counts=counts,
+        checks=tuple(found.checks),
+        sampled=found.sampled,
+        sample_differences=found.differences,
+        seconds=round(seconds, 2),
+        residents_per_second=int(counts.residents / seconds) if seconds else 0,
+    )
