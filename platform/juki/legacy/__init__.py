@@ -1,6 +1,7 @@
 """データ移行: the front door for incumbents' extracts coming in and standard layouts going out."""
 
 from juki.legacy.import_extract import dry_run, report, run_import
+from juki.legacy.model import Report
 from juki.legacy.work_list import dismiss, open_row, resolve, work_counts, worklist
 
-__all__ = ["dismiss", "dry_run", "open_row", "report", "resolve", "run_import", "work_counts", "worklist"]
+__all__ = ["Report", "dismiss", "dry_run", "open_row", "report", "resolve", "run_import", "work_counts", "worklist"]

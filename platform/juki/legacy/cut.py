@@ -29,7 +29,7 @@ def _fixed(raw: bytes, spec: FileLayout, encoding: str) -> tuple[tuple[str, str]
 def _csv(raw: bytes, spec: FileLayout, encoding: str) -> tuple[tuple[str, str], ...]:
     """Items by place: the header is not kept with the row, so a file with its columns moved shows them by number."""
     try:
-        cells = next(csv.reader([raw.decode(encoding, "replace")]), [])
+        cells = next(csv.reader([raw.decode(encoding, "replace")]), list[str]())
     except csv.Error:
         return (("", raw.decode(encoding, "replace")),)
     if len(cells) != len(spec.fields):

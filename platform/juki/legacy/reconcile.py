@@ -125,26 +125,41 @@ def _read_back(
     total, counts, sampled = Totals(), Counts(), 0
     wanted = _sample(plan, run)
     last = run.first_event + _rows(plan, "resident")
-    for versions in _batches(connection, tenant, ring):
-        mine = [v for v in versions if run.first_event <= v.event_no < last]
-        if not mine:
-            continue
-        counts.residents += 1
-        counts.versions += len(mine)
-        latest = mine[-1]
-        Counts.bump(counts.statuses, latest.status.value)
-        Counts.bump(counts.kinds, f"{latest.kind.value} {'current' if latest.status is Status.RESIDENT else 'removed'}")
-        events = store.events_of(connection, tenant, ring, [v.event_no for v in mine])
-        for version in mine:
-            total = total.plus(version_totals(version, events[version.event_no]))
-        if latest.atena_no in wanted:
-            sampled += 1
-            found.differences += _differences(plan, mine)
+    for persons in _batches(connection, tenant, ring):
+        mine = [[v for v in p if run.first_event <= v.event_no < last] for p in persons]
+        numbers = [version.event_no for versions in mine for version in versions]
+        events = events_sync(connection, tenant.schema, ring, numbers)
+        for versions in mine:
+            if not versions:
+                continue
+            _count(counts, versions)
+            for version in versions:
+                total = total.plus(version_totals(version, events[version.event_no]))
+            if versions[0].atena_no in wanted:
+                sampled += 1
+                found.differences += _differences(plan, versions)
     return total, counts, sampled
 
 
-def _batches(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing) -> Iterator[tuple[Record, ...]]:
-    yield from iter_records_sync(connection, tenant.schema, ring, batch=_BATCH)
+def _count(counts: Counts, versions: list[Record]) -> None:
+    latest = versions[-1]
+    counts.residents += 1
+    counts.versions += len(versions)
+    Counts.bump(counts.statuses, latest.status.value)
+    Counts.bump(counts.kinds, f"{latest.kind.value} {'current' if latest.status is Status.RESIDENT else 'removed'}")
+
+
+def _batches(
+    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing
+) -> Iterator[list[tuple[Record, ...]]]:
+    """Every resident with every version, some hundreds at a time."""
+    batch: list[tuple[Record, ...]] = []
+    for versions in iter_records_sync(connection, tenant.schema, ring, batch=_BATCH):
+        batch.append(versions)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    yield batch
     connection.rollback()
 
 
