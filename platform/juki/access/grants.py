@@ -114,3 +114,13 @@ def must_manage(work: Work) -> None:
     """Refused `access.right_missing` for somebody who does not manage accounts."""
     if not work.by.may("account.manage"):
         raise Refused("access.right_missing", "asking for rights is for the head of the office")
+
+
+async def held_by(work: Work, operator_id: str) -> list[GrantRow]:
+    """Grants and requests of one person, oldest first."""
+    return await store.grants(work.session, operator_id)
+
+
+async def requests(work: Work) -> list[GrantRow]:
+    """Requests that wait for a decision, oldest first."""
+    return [grant for grant in await store.grants(work.session) if grant.state == "requested"]
