@@ -126,7 +126,7 @@ class Desk:
         """本登録 by the second clerk, who types what the form says, but for `wrong`."""
         from juki.registry import changes
 
-        typed = changes.twice_typed(change) | {"occurred_on": change.occurred_on.note or change.occurred_on.iso()}
+        typed = changes.twice_typed(change)
         view = await self.do(self.checker, lambda op: registry.case(op, case_no))
         if "notified_on" in view.reentry and "notified_on" not in typed:
             typed["notified_on"] = view.change.notified_on.isoformat()

@@ -215,4 +215,4 @@ def _as_compared(path: str, expected: str, again: str) -> str:
 
 
 def _day(date: RegistryDate) -> str:
-    return f"{date.iso()}{date.note}"
+    return date.note or date.iso()

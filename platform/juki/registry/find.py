@@ -13,60 +13,73 @@ from typing import Any, Final, LiteralString
 from juki import letters
 from juki.audit import Operation
 from juki.dates import RegistryDate, today_in_japan
-from juki.problem import Refused
+from juki.problem import Invalid, Refused
 from juki.registry import store
 from juki.registry.index import other_query
 from juki.registry.protection_store import protected_among
 from juki.registry.query import HITS_MAX, Hit, Hits, Query, Terms, digits, hit, matches, terms
 from juki.registry.resident import Record, Status
-from juki.registry.timeline import as_of, timeline
+from juki.registry.timeline import as_of as in_force
+from juki.registry.timeline import timeline
 
-CANDIDATES_MAX: Final = 3000
-"""Residents opened for one search; beyond it the answer is capped whatever the comparison says."""
+CANDIDATES_MAX: Final = 20_000
+"""Residents that one search may open; a search that names more is capped whatever the comparison says."""
+
+FIRST_PAGE: Final = 200
+NEXT_PAGE: Final = 1000
 
 
 async def search(op: Operation, query: Query) -> Hits:
     """照会: residents and removed residents of the caller's municipality who satisfy every condition.
 
-    The purpose of the look-up stands in the operation. Raises Invalid `registry.query_empty` or a date code, Refused
-    `access.right_missing` for a number without its right.
+    The purpose of the look-up stands in the operation. Raises Invalid `registry.query_empty`, `registry.query_address` or a
+    date code, Refused `access.right_missing` for a number without its right.
     """
     wanted = terms(query)
-    rows, cut = await _candidates(op, query, wanted)
-    found, more = _compare(op, query, wanted, rows)
-    hits = await _show(op, query, found)
-    op.fact(hits=len(hits), capped=int(cut or more))
-    return Hits(hits=hits, capped=cut or more)
+    named = await _named(op, query, wanted)
+    found: list[tuple[Record, bool]] = []
+    capped = len(named) > CANDIDATES_MAX
+    start, size = 0, FIRST_PAGE
+    while start < len(named) and len(found) <= HITS_MAX:
+        rows = await _versions(op, named[start : start + size])
+        found += _compare(op, query, wanted, rows, HITS_MAX + 1 - len(found))
+        start, size = start + size, NEXT_PAGE
+    capped = capped or len(found) > HITS_MAX
+    hits = await _show(op, query, found[:HITS_MAX])
+    op.fact(hits=len(hits), capped=int(capped))
+    return Hits(hits=hits, capped=capped)
 
 
-async def _candidates(op: Operation, query: Query, wanted: Terms) -> tuple[list[tuple[Any, ...]], bool]:
-    """Every version, sealed, of each resident whom the indexes name; whether there were more than we open."""
+async def _named(op: Operation, query: Query, wanted: Terms) -> list[str]:
+    """宛名番号 of each resident whom every index names, one more than may be opened at most."""
     conditions: list[LiteralString] = []
     params: dict[str, object] = {"limit": CANDIDATES_MAX + 1}
     _by_key(query, conditions, params)
     _by_number(op, query, conditions, params)
     _by_index(op, wanted, conditions, params)
+    table: LiteralString = "resident_version" if _only_keys(query) else "resident_index_{slot}"
     rows = await op.session.fetch(
-        "WITH found AS MATERIALIZED (SELECT DISTINCT i.atena_no FROM {t}.resident_version i WHERE "
-        + " AND ".join(conditions)
-        + " LIMIT %(limit)s) "
-        "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
-        "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
-        "FROM found JOIN {t}.resident_version v ON v.atena_no = found.atena_no ORDER BY v.atena_no, v.version_no"
-        if _only_keys(query)
-        else store.in_slot(
-            "WITH found AS MATERIALIZED (SELECT DISTINCT i.atena_no FROM {t}.resident_index_{slot} i WHERE "
+        store.in_slot(
+            "SELECT DISTINCT i.atena_no FROM {t}."
+            + table
+            + " i WHERE "
             + " AND ".join(conditions)
-            + " LIMIT %(limit)s) "
-            "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
-            "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
-            "FROM found JOIN {t}.resident_version v ON v.atena_no = found.atena_no ORDER BY v.atena_no, v.version_no",
+            + " LIMIT %(limit)s",
             op.ring.index.slot,
         ),
         params,
     )
-    people = len({row[0] for row in rows})
-    return rows, people > CANDIDATES_MAX
+    return [row[0] for row in rows]
+
+
+async def _versions(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Every version of the residents named, with the two groups a search compares, still sealed."""
+    return await op.session.fetch(
+        "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+        "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
+        "FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) ORDER BY v.atena_no, v.version_no",
+        {"atena_nos": list(atena_nos)},
+    )
 
 
 def _only_keys(query: Query) -> bool:
@@ -123,9 +136,20 @@ def _by_index(op: Operation, wanted: Terms, conditions: list[LiteralString], par
     if wanted.birth is not None:
         params["birth"] = _birth_tokens(op, wanted.birth)
         conditions.append("i.birth_fp && %(birth)s::integer[]")
-    if wanted.address:
-        params["address"] = indexer.address_query(wanted.address)[0]
+    if wanted.address and (tokens := _address_tokens(op, wanted.address, alone=not conditions)):
+        params["address"] = tokens
         conditions.append("i.address_fp && %(address)s::integer[]")
+
+
+def _address_tokens(op: Operation, folded: str, *, alone: bool) -> list[int]:
+    """Tokens of an address; one without a number after the 町・字 has none and can only narrow what else was asked."""
+    try:
+        return op.ring.index.address_query(folded)[0]
+    except Invalid:
+        if alone:
+            code = "registry.query_address"
+            raise Invalid(code, "an address alone needs a number", fields={"address": code}) from None
+        return []
 
 
 def _birth_tokens(op: Operation, birth: RegistryDate) -> list[int]:
@@ -135,26 +159,25 @@ def _birth_tokens(op: Operation, birth: RegistryDate) -> list[int]:
 
 
 def _compare(
-    op: Operation, query: Query, wanted: Terms, rows: Sequence[Sequence[Any]]
-) -> tuple[list[tuple[Record, bool]], bool]:
-    """(version in force, found by the past) of each resident who fits, and whether there are more than fifty."""
+    op: Operation, query: Query, wanted: Terms, rows: Sequence[Sequence[Any]], most: int
+) -> list[tuple[Record, bool]]:
+    """(version in force, found by the past) of each resident who fits, `most` at most."""
     today = today_in_japan(op.now)
     groups = ("basic", "address") if wanted.address else ("basic",)
     found: list[tuple[Record, bool]] = []
     for _, group in groupby(rows, key=lambda row: row[0]):
         versions = [store.open_record(op.ring, row, groups) for row in group]
-        line = timeline(versions)
-        held = as_of(line, today) or (line[0] if line else None)
+        held = in_force(timeline(versions), today)
         if held is None or held.status is Status.VOID:
             continue
         if not query.include_removed and held.status is not Status.RESIDENT:
             continue
         now_fits = _fits(query, wanted, held)
         if now_fits or any(_fits(query, wanted, v) for v in versions):
-            if len(found) == HITS_MAX:
-                return found, True
             found.append((held, not now_fits))
-    return found, False
+            if len(found) == most:
+                break
+    return found
 
 
 def _fits(query: Query, wanted: Terms, version: Record) -> bool:
@@ -183,13 +206,13 @@ async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> 
     """宛名番号 of everyone here, removed or not, with the same name, sex and 生年月日 (再転入 by eye)."""
     if birth.year <= 0 or not name.strip():
         return ()
-    query = Query(name=name)
     wanted = Terms(name=letters.fold(name), birth=birth if not birth.note else None)
-    rows, _ = await _candidates(op, query, wanted)
+    named = await _named(op, Query(name=name), wanted)
+    rows = await _versions(op, named[:CANDIDATES_MAX])
     found: list[str] = []
     for atena_no, group in groupby(rows, key=lambda row: row[0]):
         line = timeline(store.open_record(op.ring, row, ("basic",)) for row in group)
-        held = as_of(line)
+        held = in_force(line)
         if held is None or held.status is Status.VOID or held.basic is None:
             continue
         same = letters.fold(held.basic.name) == wanted.name and held.basic.birth.iso() == birth.iso()

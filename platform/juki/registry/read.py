@@ -141,7 +141,7 @@ async def current(op: Operation, atena_nos: Iterable[str], groups: Collection[st
     for atena_no, group in groupby(rows, key=lambda row: row[0]):
         own = list(group)
         line = timeline(store.open_record(op.ring, row, ()) for row in own)
-        held = in_force(line, day) or (line[0] if line else None)
+        held = in_force(line, day)
         if held is not None:
             opened = store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups)
             found[atena_no] = opened
