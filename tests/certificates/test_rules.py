@@ -157,3 +157,9 @@ def test_a_fee_is_taken_for_every_copy_but_not_for_official_use(application: Cal
     assert fee_yen(application(copies=3), 300) == 900
     assert fee_yen(application(copies=3, official_use=True), 300) == 0
     assert fee_yen(application(purpose="disaster"), 300) == 0
+
+
+def test_a_text_too_long_for_the_form_is_named_by_its_own_field(application: Callable[..., Application]) -> None:
+    """P-3-1: each mistake stands beside its field."""
+    asked = application(ground="あ" * 301, purpose_detail="あ" * 300)
+    assert check_form(asked) == {"ground": "certificates.too_long"}

@@ -57,8 +57,14 @@ def check_form(application: Application) -> dict[str, str]:
         wrong["official_use"] = "certificates.official_use_only"
     if not 1 <= application.printer_no <= 999:
         wrong["printer_no"] = "certificates.printer_range"
-    if max(map(len, (application.ground, application.purpose_detail, requester.address))) > _LONG_MAX:
-        wrong["ground"] = "certificates.too_long"
+    long = {
+        "ground": application.ground,
+        "purpose_detail": application.purpose_detail,
+        "requester.address": requester.address,
+        "requester.authority": requester.authority,
+        "requester.organisation": requester.organisation,
+    }
+    wrong |= {field: "certificates.too_long" for field, text in long.items() if len(text) > _LONG_MAX}
     return wrong | _check_items(application)
 
 
