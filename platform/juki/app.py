@@ -15,8 +15,9 @@ from typing import Any, Final
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
 from litestar.types import ControllerRouterHandler
 from litestar.utils.deprecation import LitestarDeprecationWarning
 
@@ -30,6 +31,7 @@ from juki.web import (
     Pace,
     Turnstile,
     admit,
+    describe_problems,
     entrance,
     error_handlers,
     oauth,
@@ -42,6 +44,7 @@ from juki.web import (
 
 SLICES: Final = ("registry", "certificates", "legacy", "audit", "access", "offboarding")
 """Rooms that may show routes in `http.py`."""
+_ROOT: Final = "/{code:str}/api/v1"
 
 
 def create() -> Litestar:
@@ -60,7 +63,9 @@ def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:
     with warnings.catch_warnings():
         # Litestar 3 will ask for a marker on every injected name; this release still goes by the name itself
         warnings.simplefilter("ignore", LitestarDeprecationWarning)
-        return _assembled(config, fleet, limits)
+        app = _assembled(config, fleet, limits)
+        describe_problems(app)
+    return app
 
 
 def _assembled(config: Config, fleet: Fleet | None, limits: Limits) -> Litestar:
@@ -122,12 +127,15 @@ async def _kms(fleet: Fleet) -> None:
 
 
 def _api() -> Sequence[ControllerRouterHandler]:
-    """The JSON routes of every room that has some; each gives its whole path, /{code}/api/v1/... (a guard test holds it)."""
-    found: list[ControllerRouterHandler] = []
+    """The JSON routes of every room that has some, under /{code}/api/v1 unless they give their whole path themselves."""
+    found: list[HTTPRouteHandler] = []
     for name in SLICES:
         if importlib.util.find_spec(f"juki.{name}.http") is not None:
             found.extend(importlib.import_module(f"juki.{name}.http").routes)
-    return [Router("/", route_handlers=found, security=[{"session": []}, {"bearer": []}])]
+    whole = [h for h in found if all(path.startswith(_ROOT) for path in h.paths)]
+    short = [h for h in found if h not in whole]
+    proofs: list[SecurityRequirement] = [{"session": []}, {"bearer": []}]
+    return [Router("/", route_handlers=whole, security=proofs), Router(_ROOT, route_handlers=short, security=proofs)]
 
 
 def _lifespan(config: Config, fleet: Fleet | None) -> Callable[[Litestar], Any]:

@@ -34,9 +34,11 @@ from juki.registry.model import (
 from juki.tenancy import Fleet
 
 IWAKI, HIRONO = "072044", "075418"
-OFFICE = {IWAKI: "市民課", HIRONO: "町民課"}
+OFFICE = {IWAKI: "市民課", HIRONO: "町民税務課"}
 POLICY = {IWAKI: "情報政策課", HIRONO: "総務課"}
-ENTRY = frozenset({"resident.search", "resident.read", "resident.my_number", "resident.code", "change.enter", "protection.read"})
+ENTRY = frozenset(
+    {"resident.search", "resident.read", "resident.my_number", "resident.code", "change.enter", "protection.read"}
+)
 CHECK = frozenset({"resident.search", "resident.read", "resident.my_number", "change.confirm", "protection.read"})
 _serial = itertools.count(1)
 
@@ -189,7 +191,12 @@ class Browser:
         return answer
 
     async def post(
-        self, path: str, data: Mapping[str, Any] | None = None, *, follow: bool = True, origin: str | None = "http://127.0.0.1:8000"
+        self,
+        path: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        follow: bool = True,
+        origin: str | None = "http://127.0.0.1:8000",
     ) -> Response:
         headers = {"accept": "text/html"} | ({"origin": origin} if origin else {})
         sent = {"form_token": self.token, **(data or {})}

@@ -15,6 +15,7 @@ from juki.web.admission import (
     purpose_of,
     route,
 )
+from juki.web.described import describe_problems
 from juki.web.headers import security_headers
 from juki.web.limits import Limits, Pace, Turnstile
 from juki.web.problems import AnyRequest, Problem, error_handlers, problem_of
@@ -28,6 +29,7 @@ __all__ = [
     "Problem",
     "Turnstile",
     "admit",
+    "describe_problems",
     "error_handlers",
     "form_of",
     "form_token",

@@ -15,14 +15,19 @@ _ROOT: Final = Path(next(iter(juki.__path__)))
 
 @cache
 def texts() -> Mapping[str, str]:
-    """Code -> 何が起きたか。次に何をするか. Two rooms that claim one code stop the start."""
+    """Code -> 何が起きたか。次に何をするか. A room's own sentence wins over ours; two rooms claiming one code stop the start."""
+    ours = _ROOT / "web" / "messages.toml"
     found: dict[str, str] = {}
-    for file in sorted(_ROOT.glob("**/messages.toml")):
-        for code, text in _flat("", tomllib.loads(file.read_text(encoding="utf-8"))):
-            if code in found and found[code] != text:
+    for file in sorted(set(_ROOT.glob("**/messages.toml")) - {ours}):
+        for code, text in _read(file):
+            if found.get(code, text) != text:
                 raise ValueError(f"{file.parent.name}/messages.toml claims {code} a second time")
             found[code] = text
-    return found
+    return dict(_read(ours)) | found
+
+
+def _read(file: Path) -> Iterator[tuple[str, str]]:
+    return _flat("", tomllib.loads(file.read_text(encoding="utf-8")))
 
 
 def text_of(code: str, status: int = 500) -> str:
