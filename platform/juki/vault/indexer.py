@@ -11,11 +11,10 @@ of a row tell no more than the longest alone.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import math
 import re
 import struct
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from juki.problem import Invalid
 from juki.vault import priors
@@ -38,42 +37,87 @@ YEARS_PER_STRATUM: Final = 16
 MONTHS: Final = 12
 DAY_BUCKETS: Final = 8
 
+_BLOCK_BYTES: Final = 64  # of SHA-256
+_FOUR_NUMBERS: Final = struct.Struct(">IIII16x").unpack
+_EIGHT_NUMBERS: Final = struct.Struct(">8I").unpack
 _MARKS: Final = {"family": 1, "full": 2, "kana.family": 3, "kana.given": 4, "birth": 5, "address": 6}
+
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+def remember(cache: dict[_K, _V], key: _K, value: _V) -> None:
+    """Keep a value; a full cache is emptied, which an import refills faster than any order of age could be kept."""
+    if len(cache) >= _CACHE_ENTRIES_MAX:
+        cache.clear()
+    cache[key] = value
+
+
+class Mac:
+    """HMAC-SHA-256 with its two padded blocks hashed beforehand: 0.7 us instead of 1.6 us a message."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(bytes(b ^ 0x36 for b in block))
+        self._outer = hashlib.sha256(bytes(b ^ 0x5C for b in block))
+
+    def __call__(self, message: bytes) -> bytes:
+        """32 bytes."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
+class _Plan(NamedTuple):
+    """Where one value lies in a tree: per level four drawn numbers and the number of buckets; paths as they are met."""
+
+    draws: tuple[tuple[int, int, int, int], ...]
+    slices: tuple[int, ...]
+    paths: dict[int, tuple[int, ...]]
 
 
 class _Tree:
     """Buckets in levels; every bucket of one level lies inside one of the level before."""
 
     def __init__(self, root: bytes | bytearray, index: str, fanouts: tuple[int, ...]) -> None:
-        self._mac = hmac.new(derive(root, "index", index), digestmod=hashlib.sha256)
+        self._mac = Mac(derive(root, "index", index))
         self.fanouts = fanouts
         self.sizes = tuple(math.prod(fanouts[: i + 1]) for i in range(len(fanouts)))
         self._marks = tuple((_MARKS[index] * 4 + level) << 24 for level in range(len(fanouts)))
 
-    def nodes(self, prefixes: tuple[str, ...], slices: tuple[int, ...]) -> list[int]:
-        """Buckets of the longest of `prefixes`, one per slice; `slices` says how many each level has."""
-        nodes = [0]
-        for level, prefix in enumerate(prefixes):
-            mac = self._mac.copy()
-            mac.update(f"{level}|{prefix}".encode())
-            at, start, step, turn = struct.unpack_from(">IIII", mac.digest())
-            fanout, held = self.fanouts[level], len(nodes)
-            step |= 1  # odd, and a fanout is a power of two: no bucket is met twice before all were met
-            nodes = [
-                nodes[(at + j) % held] * fanout + (start + j // held * step + j % held * turn) % fanout
-                for j in range(slices[level])
-            ]
-        return nodes
+    def plan(self, prefixes: tuple[str, ...], slices: tuple[int, ...]) -> _Plan:
+        """Draw the places of the longest of `prefixes`; `slices` says how many buckets each level has."""
+        draws = tuple(_FOUR_NUMBERS(self._mac(f"{level}|{prefix}".encode())) for level, prefix in enumerate(prefixes))
+        return _Plan(draws, slices[: len(draws)], {})
 
-    def tokens(self, nodes: list[int], level: int) -> list[int]:
-        """Buckets of one level as stored integers, each once."""
-        mark = self._marks[level]
-        return [mark | node for node in dict.fromkeys(nodes)]
+    def path(self, plan: _Plan, pick: int) -> tuple[int, ...]:
+        """Stored integers of one of a value's buckets and of those around it, outermost first."""
+        pick %= plan.slices[-1]
+        known = plan.paths.get(pick)
+        if known is not None:
+            return known
+        picks = [pick]
+        for level in range(len(plan.draws) - 1, 0, -1):
+            picks.append((plan.draws[level][0] + picks[-1]) % plan.slices[level - 1])
+        node, held = 0, 1
+        path: list[int] = []
+        for (_, start, step, turn), fanout, mark, slices in zip(
+            plan.draws, self.fanouts, self._marks, plan.slices, strict=False
+        ):
+            at = picks.pop()  # an odd step, and fanouts are powers of two: no bucket is met twice before all were met
+            node = node * fanout + (start + at // held * (step | 1) + at % held * turn) % fanout
+            path.append(mark | node)
+            held = slices
+        plan.paths[pick] = found = tuple(path)
+        return found
 
-    def path(self, leaf: int) -> tuple[int, ...]:
-        """Stored integers of a leaf and of the buckets around it, outermost first."""
-        size = self.sizes[-1]
-        return tuple(mark | leaf // (size // self.sizes[level]) for level, mark in enumerate(self._marks))
+    def tokens(self, plan: _Plan) -> list[int]:
+        """All buckets of a value on its own level, each once."""
+        return list(dict.fromkeys(self.path(plan, pick)[-1] for pick in range(plan.slices[-1])))
 
 
 class _Deal:
@@ -83,22 +127,22 @@ class _Deal:
     """
 
     def __init__(self, root: bytes | bytearray, mark: int) -> None:
-        self._mac = hmac.new(derive(root, "index", "birth"), digestmod=hashlib.sha256)
+        self._mac = Mac(derive(root, "index", "birth"))
         self._marks = tuple((mark * 4 + level) << 24 for level in range(_LEVELS_MAX))
+        self._orders: dict[tuple[str, int, int], list[int]] = {}
 
     def paths(self, parts: tuple[int, ...]) -> list[tuple[int, ...]]:
         """For each deal the stored integers of (year,), (year, month) or (year, month, day)."""
-        year = parts[0]
+        stratum, place = divmod(parts[0], YEARS_PER_STRATUM)
         found: list[tuple[int, ...]] = []
         for deal in range(BIRTH_DEALS):
-            stratum, place = divmod(year, YEARS_PER_STRATUM)
             node = deal * YEARS_PER_STRATUM + self._order("y", deal, stratum, YEARS_PER_STRATUM)[place]
             path = [self._marks[0] | node]
             if len(parts) > 1:
-                node = node * MONTHS + self._order("m", deal, year, MONTHS)[(parts[1] - 1) % MONTHS]
+                node = node * MONTHS + self._order("m", deal, parts[0], MONTHS)[(parts[1] - 1) % MONTHS]
                 path.append(self._marks[1] | node)
             if len(parts) > 2:
-                shift = self._order("d", deal, year * 16 + parts[1], DAY_BUCKETS)
+                shift = self._order("d", deal, parts[0] * 16 + parts[1], DAY_BUCKETS)
                 node = node * DAY_BUCKETS + shift[parts[2] % DAY_BUCKETS]
                 path.append(self._marks[2] | node)
             found.append(tuple(path))
@@ -106,10 +150,12 @@ class _Deal:
 
     def _order(self, kind: str, deal: int, of: int, size: int) -> list[int]:
         """A keyed permutation of range(size), size at most 16."""
-        mac = self._mac.copy()
-        mac.update(f"{kind}|{deal}|{of}".encode())
-        digest = mac.digest()
-        return sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
+        order = self._orders.get((kind, deal, of))
+        if order is None:
+            digest = self._mac(f"{kind}|{deal}|{of}".encode())
+            order = sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
+            remember(self._orders, (kind, deal, of), order)
+        return order
 
 
 class Indexer:
@@ -119,8 +165,8 @@ class Indexer:
         self.slot = slot
         self.version = version
         self._root = bytearray(root)
-        self._unique: dict[str, hmac.HMAC] = {}
-        self._spread_mac = hmac.new(derive(root, "index", "spread"), digestmod=hashlib.sha256)
+        self._unique: dict[str, Mac] = {}
+        self._spread_mac = Mac(derive(root, "index", "spread"))
         self._trees = {
             "family": _Tree(root, "family", (FAMILY_BUCKETS,)),
             "full": _Tree(root, "full", (FULL_BUCKETS,)),
@@ -130,8 +176,8 @@ class Indexer:
         }
         self._deal = _Deal(root, _MARKS["birth"])
         self._spreads: dict[str, tuple[int, ...]] = {}
-        self._names: dict[tuple[str, str], list[int]] = {}
-        self._leaves: dict[tuple[str, str], list[tuple[int, ...]]] = {}
+        self._plans: dict[tuple[str, str], _Plan] = {}
+        self._births: dict[str, list[tuple[int, ...]]] = {}
         self._wiped = False
 
     def unique(self, index: str, value: str) -> bytes:
@@ -139,30 +185,27 @@ class Indexer:
         mac = self._unique.get(index)
         if mac is None:
             self._check_live()
-            mac = hmac.new(derive(self._root, "index", "unique", index), digestmod=hashlib.sha256)
-            self._unique[index] = mac
-        mac = mac.copy()
-        mac.update(value.encode())
-        return mac.digest()[:16]
+            self._unique[index] = mac = Mac(derive(self._root, "index", "unique", index))
+        return mac(value.encode())[:16]
 
     def name_tag(self, field: str, folded: str, spread: str) -> int:
         """The integer to store for one row; `field` is "family" or "full", `spread` the 世帯番号 of the row."""
-        tags = self._tags(field, folded)
-        return tags[self._spread(spread)[_MARKS[field]] % len(tags)]
+        picks = self._spreads.get(spread) or self._spread(spread)
+        plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
+        return self._trees[field].path(plan, picks[_MARKS[field]])[0]
 
     def name_tags(self, field: str, folded: str) -> list[int]:
         """Every tag that rows of this name may carry: query `tag = ANY(tags)`, then open and compare."""
-        return list(dict.fromkeys(self._tags(field, folded)))
+        plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
+        return self._trees[field].tokens(plan)
 
     def kana_tokens(self, family: str, given: str, spread: str) -> list[int]:
         """Six integers for an int[] with GIN: three for the family name, three for the given name (kana search keys)."""
-        picks = self._spread(spread)
+        picks = self._spreads.get(spread) or self._spread(spread)
         tokens: list[int] = []
-        for field, kana in (("kana.family", family), ("kana.given", given)):
-            leaves = self._leaves.get((field, kana[:_LEVELS_MAX]))
-            if leaves is None:
-                leaves = self._grow(field, kana[:_LEVELS_MAX], _kana_prefixes(kana))
-            tokens += leaves[picks[_MARKS[field]] % len(leaves)]
+        for field, kana in (("kana.family", family[:_LEVELS_MAX]), ("kana.given", given[:_LEVELS_MAX])):
+            plan = self._plans.get((field, kana)) or self._plan(field, kana, _kana_prefixes(kana))
+            tokens += self._trees[field].path(plan, picks[_MARKS[field]])
         return tokens
 
     def kana_query(self, family_prefix: str, given_prefix: str = "") -> list[list[int]]:
@@ -177,12 +220,13 @@ class Indexer:
 
     def birth_tokens(self, iso: str, spread: str) -> list[int]:
         """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts."""
-        leaves = self._leaves.get(("birth", iso))
-        if leaves is None:
+        picks = self._spreads.get(spread) or self._spread(spread)
+        paths = self._births.get(iso)
+        if paths is None:
             self._check_live()
-            leaves = self._deal.paths((int(iso[:4]), int(iso[5:7]), int(iso[8:10])))
-            _remember(self._leaves, ("birth", iso), leaves)
-        return list(leaves[self._spread(spread)[_MARKS["birth"]] % len(leaves)])
+            paths = self._deal.paths((int(iso[:4]), int(iso[5:7]), int(iso[8:10])))
+            remember(self._births, iso, paths)
+        return list(paths[picks[_MARKS["birth"]] % BIRTH_DEALS])
 
     def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
         """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
@@ -192,10 +236,11 @@ class Indexer:
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
         """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second."""
-        leaves = self._leaves.get(("address", folded))
-        if leaves is None:
-            leaves = self._grow("address", folded, _address_prefixes(*split_address(folded)))
-        return list(leaves[self._spread(spread)[_MARKS["address"]] % len(leaves)])
+        picks = self._spreads.get(spread) or self._spread(spread)
+        plan = self._plans.get(("address", folded)) or self._plan(
+            "address", folded, _address_prefixes(*split_address(folded))
+        )
+        return list(self._trees["address"].path(plan, picks[_MARKS["address"]]))
 
     def address_query(self, folded: str) -> list[list[int]]:
         """Lists of tokens as in `kana_query`: 町・字 whole, and at least the number after it.
@@ -212,7 +257,7 @@ class Indexer:
         """Forget the root and everything derived from it."""
         self._wiped = True
         wipe(self._root)
-        for held in (self._unique, self._trees, self._spreads, self._names, self._leaves):
+        for held in (self._unique, self._trees, self._spreads, self._plans, self._births):
             held.clear()
 
     def _check_live(self) -> None:
@@ -220,37 +265,30 @@ class Indexer:
             raise Purged(detail="index")
 
     def _spread(self, spread: str) -> tuple[int, ...]:
-        picks = self._spreads.get(spread)
-        if picks is None:
-            self._check_live()
-            mac = self._spread_mac.copy()
-            mac.update(spread.encode())
-            picks = struct.unpack(">8I", mac.digest())
-            _remember(self._spreads, spread, picks)
+        self._check_live()
+        picks = _EIGHT_NUMBERS(self._spread_mac(spread.encode()))
+        remember(self._spreads, spread, picks)
         return picks
 
-    def _tags(self, field: str, folded: str) -> list[int]:
-        tags = self._names.get((field, folded))
-        if tags is None:
-            self._check_live()
-            joined = "".join(folded.split())
-            share = priors.family_shares().get(joined, 0.0) if field == "family" else priors.full_name_share(joined)
-            tree = self._trees[field]
-            tags = tree.nodes((joined,), (_slices(share, tree.sizes[0], NAME_SLICES),))
-            _remember(self._names, (field, folded), tags)
-        return tags
-
-    def _grow(self, field: str, value: str, prefixes: tuple[str, ...]) -> list[tuple[int, ...]]:
+    def _name_plan(self, field: str, folded: str) -> _Plan:
         self._check_live()
+        joined = "".join(folded.split())
         tree = self._trees[field]
-        leaves = [tree.path(leaf) for leaf in tree.nodes(prefixes, self._slices_of(field, prefixes))]
-        _remember(self._leaves, (field, value), leaves)
-        return leaves
+        share = priors.family_shares().get(joined, 0.0) if field == "family" else priors.full_name_share(joined)
+        plan = tree.plan((joined,), (_slices(share, tree.sizes[0], NAME_SLICES),))
+        remember(self._plans, (field, folded), plan)
+        return plan
+
+    def _plan(self, field: str, value: str, prefixes: tuple[str, ...]) -> _Plan:
+        self._check_live()
+        plan = self._trees[field].plan(prefixes, self._slices_of(field, prefixes))
+        remember(self._plans, (field, value), plan)
+        return plan
 
     def _query(self, field: str, prefixes: tuple[str, ...]) -> list[int]:
         self._check_live()
         tree = self._trees[field]
-        return tree.tokens(tree.nodes(prefixes, self._slices_of(field, prefixes)), len(prefixes) - 1)
+        return tree.tokens(tree.plan(prefixes, self._slices_of(field, prefixes)))
 
     def _slices_of(self, field: str, prefixes: tuple[str, ...]) -> tuple[int, ...]:
         if field == "address":
@@ -258,17 +296,6 @@ class Indexer:
         shares = priors.family_kana_shares() if field == "kana.family" else priors.given_kana_shares()
         sizes = self._trees[field].sizes
         return tuple(_slices(shares.get(p, 0.0), size, KANA_SLICES) for p, size in zip(prefixes, sizes, strict=False))
-
-
-_K = TypeVar("_K")
-_V = TypeVar("_V")
-
-
-def _remember(cache: dict[_K, _V], key: _K, value: _V) -> None:
-    """Keep a value; a full cache is emptied, which an import refills faster than any order of age could be kept."""
-    if len(cache) >= _CACHE_ENTRIES_MAX:
-        cache.clear()
-    cache[key] = value
 
 
 def _slices(share: float, buckets: int, per_bucket: int) -> int:
