@@ -173,7 +173,7 @@ async def test_more_persons_than_a_row_carries_are_all_kept(fleet: Fleet, caller
 
 async def test_a_reading_operation_that_writes_does_not_commit(fleet: Fleet, caller: Callable[..., Caller]) -> None:
     """R-A-3.3-LOG-01: what is declared as reading cannot change the register by mistake."""
-    with pytest.raises(RuntimeError, match="declared as reading"):
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         async with audit.operation(fleet, caller(), "resident.read", purpose="照会", write=False) as op:
             await op.session.execute(
                 "INSERT INTO {t}.login_failure (at, terminal_id, reason) VALUES (now(), 'X', 'sly')"

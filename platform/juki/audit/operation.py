@@ -33,6 +33,7 @@ from juki.audit.model import (
     Subject,
     Subjects,
 )
+from juki.audit.scribe import scribe_of
 from juki.problem import Conflict, JukiError, Refused
 from juki.tenancy import Fleet, Tenant
 from juki.tenancy.directory import OPEN_STATES
@@ -40,11 +41,11 @@ from juki.tenancy.session import TenantSession
 from juki.vault import TenantRing
 
 SUBJECTS_PER_ROW: Final = 500
-NUMBERS_PER_DRAW: Final = 32
+NUMBERS_PER_DRAW: Final = 64
 TEXT_MAX: Final = 200
 
 _written: weakref.WeakKeyDictionary[Fleet, set[str]] = weakref.WeakKeyDictionary()
-_numbers: weakref.WeakKeyDictionary[Fleet, dict[tuple[str, int], deque[int]]] = weakref.WeakKeyDictionary()
+_numbers: weakref.WeakKeyDictionary[Fleet, dict[str, deque[int]]] = weakref.WeakKeyDictionary()
 
 
 class Operation:
@@ -74,6 +75,7 @@ class Operation:
         self.disclosures: list[Disclosure] = []
         self.facts: dict[str, Fact] = {}
         self.refusal: JukiError | None = None
+        self.ended = False
 
     @property
     def work(self) -> Work:
@@ -96,6 +98,10 @@ class Operation:
     def fact(self, **counts: Fact) -> None:
         """Counts and codes for the log, never personal data."""
         self.facts.update(counts)
+
+    def fingerprints(self) -> list[bytes]:
+        """Where this operation is filed, so that it is found by the persons it touched."""
+        return [self.log.fingerprint(person) for person in self.subjects]
 
     def refuse(self, error: JukiError) -> None:
         """End as refused and raise `error`, but keep what was written so far (a counted failure, a ledger row)."""
@@ -127,23 +133,25 @@ async def operation(
     log = await audit_ring(fleet, code, ring, begun, states)
     intent = intent_of(caller, right or "", purpose, basis, patience_seconds)
     op_no = await _begin(fleet, code, log, action, begun, intent, states)
-    ended = False
-    touched: dict[str, bool] = {}
+    op = None
     try:
         if right is not None and not caller.may(right):
             raise Refused("access.right_missing", "the duty does not carry this right", right=right)
-        async with fleet.session(code, write=True, states=states) as session:
+        async with fleet.session(code, write=write, states=states) as session:
             op = Operation(caller, session, ring, begun, op_no, action, policy_of(fleet.config), log)
-            touched = op.subjects
             yield op
-            await _finish(op, fleet.clock(), reads_only=not write)
-        ended = True
+            if write:
+                await _finish(op, fleet.clock())
+        if not write:
+            # reading has no effect to commit with; the answer leaves after this commit all the same
+            await scribe_of(fleet, code, states).write(outcome_rows(op, fleet.clock()), op.fingerprints())
+        op.ended = True
         _mark_written(fleet, code)
         if op.refusal is not None:
             raise op.refusal
     except (Exception, asyncio.CancelledError) as error:
-        if not ended:
-            await _record_failure(fleet, code, log, op_no, action, error, touched, states)
+        if op is None or not op.ended:
+            await _record_failure(fleet, code, log, op_no, action, error, op.subjects if op else {}, states)
         raise
 
 
@@ -157,17 +165,13 @@ async def refused(fleet: Fleet, code: str, caller: Caller | None, action: str, r
     ring = await fleet.keyring.get(code)
     log = await audit_ring(fleet, code, ring, now)
     purpose = "" if who.tenant == code else f"from {who.tenant}"
-    async with fleet.session(code, write=True) as session:
-        op_no = await _draw(fleet, session)
-        await store.add_rows(
-            session,
-            [
-                sealed_row(log, op_no, INTENT_PART, "intent", action, "", now, intent_of(who, "", purpose, "")),
-                sealed_row(
-                    log, op_no, OUTCOME_PART, "outcome", action, "refused", now, Outcome(code=reason[:TEXT_MAX])
-                ),
-            ],
-        )
+    op_no = await _number(fleet, code, OPEN_STATES)
+    rows = [
+        sealed_row(log, op_no, INTENT_PART, "intent", action, "", now, intent_of(who, "", purpose, "")),
+        sealed_row(log, op_no, OUTCOME_PART, "outcome", action, "refused", now, Outcome(code=reason[:TEXT_MAX])),
+    ]
+    await scribe_of(fleet, code, OPEN_STATES).write(rows)
+    _mark_written(fleet, code)
     return op_no
 
 
@@ -213,41 +217,40 @@ async def _begin(
 ) -> int:
     """Commit the intent; a number drawn before the schema was made anew is dropped and drawn again."""
     for last in (False, True):
+        op_no = await _number(fleet, code, states)
+        row = sealed_row(log, op_no, INTENT_PART, "intent", action, "", now, intent)
         try:
-            async with fleet.session(code, write=True, states=states) as session:
-                op_no = await _draw(fleet, session)
-                await store.add_row(session, sealed_row(log, op_no, INTENT_PART, "intent", action, "", now, intent))
-            return op_no
+            await scribe_of(fleet, code, states).write([row])
         except Conflict:
             _numbers.pop(fleet, None)
             if last:
                 raise
+        else:
+            _mark_written(fleet, code)
+            return op_no
     raise AssertionError("unreachable")
 
 
-async def _draw(fleet: Fleet, session: TenantSession) -> int:
+async def _number(fleet: Fleet, code: str, states: Collection[str]) -> int:
     """The next operation number; numbers are drawn in blocks to spare a round trip."""
-    key = (session.tenant.code, session.tenant.epoch)
-    _mark_written(fleet, session.tenant.code)
-    block = _numbers.setdefault(fleet, {}).setdefault(key, deque())
+    blocks = _numbers.setdefault(fleet, {})
+    block = blocks.get(code)
     if not block:
-        block.extend(await store.draw_numbers(session, NUMBERS_PER_DRAW))
+        async with fleet.session(code, write=True, states=states) as session:
+            fresh = deque(await store.draw_numbers(session, NUMBERS_PER_DRAW))
+        block = blocks.get(code)  # another operation may have drawn meanwhile: use its rest up first
+        if block:
+            block.extend(fresh)
+        else:
+            block = blocks[code] = fresh
     return block.popleft()
 
 
-async def _finish(op: Operation, now: dt.datetime, *, reads_only: bool) -> None:
+async def _finish(op: Operation, now: dt.datetime) -> None:
     """Outcome, disclosures and the person index, in the transaction of the effect."""
-    rows = outcome_rows(op, now)
-    if reads_only:
-        if not await store.add_first_row(op.session, rows[0]):
-            raise RuntimeError(f"{op.action} was declared as reading and has written")
-        rows = rows[1:]
-    if len(rows) == 1:
-        await store.add_row(op.session, rows[0])
-    elif rows:
-        await store.add_rows(op.session, rows)
+    await store.add_rows(op.session, outcome_rows(op, now))
     if op.subjects:
-        await store.add_subjects(op.session, op.op_no, [op.log.fingerprint(person) for person in op.subjects])
+        await store.add_subjects(op.session, op.op_no, op.fingerprints())
 
 
 def outcome_rows(op: Operation, now: dt.datetime) -> list[SealedRow]:
@@ -293,15 +296,8 @@ async def _record_failure(
     outcome = Outcome(code=problem, subjects=subjects[:SUBJECTS_PER_ROW], subject_count=len(subjects))
     row = sealed_row(log, op_no, OUTCOME_PART, "outcome", action, result, fleet.clock(), outcome)
     fingerprints = [log.fingerprint(person) for person in touched]
-
-    async def record() -> None:
-        async with fleet.session(code, write=True, states=states) as session:
-            await store.add_row(session, row)
-            if fingerprints:
-                await store.add_subjects(session, op_no, fingerprints)
-
     with suppress(JukiError):
-        await asyncio.shield(asyncio.ensure_future(record()))
+        await scribe_of(fleet, code, states).write([row], fingerprints)
     _mark_written(fleet, code)
 
 

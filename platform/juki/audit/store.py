@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from typing import Final
 
 from juki.audit.model import SealedRow
 from juki.tenancy.session import TenantSession
+
+ROWS_PER_STATEMENT: Final = 1_000
 
 
 async def draw_numbers(session: TenantSession, count: int) -> list[int]:
@@ -29,29 +32,26 @@ async def add_row(session: TenantSession, row: SealedRow) -> None:
     )
 
 
-async def add_first_row(session: TenantSession, row: SealedRow) -> bool:
-    """One row, unless this transaction has written something before: False then."""
-    return bool(
+async def add_rows(session: TenantSession, rows: Sequence[SealedRow]) -> None:
+    """Many rows, few statements; Conflict `db.twice` where one of them is there already."""
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        some = rows[start : start + ROWS_PER_STATEMENT]
         await session.execute(
             """
             INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, body_sealed)
-            SELECT %(op_no)s, %(part)s, %(kind)s, %(action)s, %(result)s, %(at)s, %(body_sealed)s
-            WHERE pg_current_xact_id_if_assigned() IS NULL
+            SELECT * FROM unnest(%(op_nos)s::bigint[], %(parts)s::integer[], %(kinds)s::text[], %(actions)s::text[],
+                %(results)s::text[], %(ats)s::timestamptz[], %(bodies)s::bytea[])
             """,
-            _columns(row),
+            {
+                "op_nos": [row.op_no for row in some],
+                "parts": [row.part for row in some],
+                "kinds": [row.kind for row in some],
+                "actions": [row.action for row in some],
+                "results": [row.result for row in some],
+                "ats": [row.at for row in some],
+                "bodies": [row.body_sealed for row in some],
+            },
         )
-    )
-
-
-async def add_rows(session: TenantSession, rows: Sequence[SealedRow]) -> None:
-    """Many rows in one batch."""
-    await session.execute_many(
-        """
-        INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, body_sealed)
-        VALUES (%(op_no)s, %(part)s, %(kind)s, %(action)s, %(result)s, %(at)s, %(body_sealed)s)
-        """,
-        [_columns(row) for row in rows],
-    )
 
 
 async def add_subjects(session: TenantSession, op_no: int, fingerprints: Sequence[bytes]) -> None:
