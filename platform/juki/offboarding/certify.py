@@ -7,7 +7,7 @@ import hashlib
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -78,7 +78,7 @@ def look(config: Config, kms: Kms, code: str, dump: str) -> Evidence:
         roots_destroyed=int(_fact(steps, Step.INVENTORY, "root_count") or 0) - left.roots,
         roots_left=left.roots,
         acknowledgements=answers,
-        processes_silent=sum(1 for a in answers if not a.outcome),
+        processes_silent=max(0, int(_fact(steps, Step.CACHES, "processes") or 0) - len(answers)),
         sealed_columns=int(_fact(steps, Step.INVENTORY, "sealed_columns") or 0),
         plain_columns=int(_fact(steps, Step.INVENTORY, "plain_columns") or 0),
         relations_left=left.relations,
@@ -286,11 +286,9 @@ def _in_japanese_time(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return value.astimezone(JST).strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, dict):
-        pairs: dict[str, Any] = value
-        return {name: _in_japanese_time(item) for name, item in pairs.items()}
+        return {name: _in_japanese_time(item) for name, item in cast("dict[str, Any]", value).items()}
     if isinstance(value, list | tuple):
-        items: list[Any] = list(value)
-        return [_in_japanese_time(item) for item in items]
+        return [_in_japanese_time(item) for item in cast("list[Any]", value)]
     return value
 
 

@@ -30,7 +30,7 @@ from juki.tenancy import Eraser, Fleet
 from juki.vault import KeyState
 
 Tell: TypeAlias = Callable[[Step, str, Facts], None]
-"""Called with the step, "begin" or "end", and what was seen."""
+"""Called with the step, "begin", "acted" or (when it is written down) "end", and what was seen."""
 
 AUDIT_FOLDER: Final = "audit"
 _AGAIN: Final = tuple(s for s in ERASE_STEPS if s not in (Step.INVENTORY, Step.HANDOVER, Step.BACKUPS))
@@ -127,6 +127,7 @@ async def _one(run: _Run, step: Step, tell: Tell) -> None:
     tell(step, "begin", {})
     store.note_step(run.connection, run.case.case_no, step, "intent")
     facts = await _ACTS[step](run)
+    tell(step, "acted", facts)
     store.note_step(run.connection, run.case.case_no, step, "result", facts)
     tell(step, "end", facts)
 

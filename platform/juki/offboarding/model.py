@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from juki.dates import JST
 from juki.personal import Personal
 from juki.problem import Conflict, Invalid, Refused
 
@@ -249,7 +250,7 @@ def _key_backups(seen: Evidence, escrowed: Sequence[Backup]) -> str:
 
 
 def _at(when: dt.datetime | None) -> str:
-    return when.isoformat(timespec="seconds") if when else "-"
+    return when.astimezone(JST).strftime("%Y-%m-%d %H:%M:%S") if when else "-"
 
 
 _CLEAR_NEEDS: Final = frozenset({"key-copies-destroyed", "restored-backup-opens-nothing", "backups-expired"})

@@ -37,10 +37,10 @@ _WRITABLE: Final = frozenset({"migrating", "active", "suspended", "leaving"})
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a rotation stands: a step begins or ends, or a part of it moved on."""
+    """Where a rotation stands: a step begins, a part of it moved on, it is done, it is written down."""
 
     step: str
-    phase: str  # "begin" | "end" | "part"
+    phase: str  # "begin" | "part" | "acted" | "end": written down
     part: str = ""
     position: int = 0
     positions: int = 0
@@ -171,6 +171,7 @@ def _run(config: Config, kms: Kms, code: str, kind: Kind, actor: str, steps: Seq
                 tell(Progress(step=name, phase="begin"))
                 turn.step = name
                 act(turn)
+                tell(Progress(step=name, phase="acted"))
                 _note_step(turn, name, last=name == names[-1])
                 tell(Progress(step=name, phase="end"))
             return _turned(turn, resumed=resumed)
