@@ -1,0 +1,197 @@
+"""The decision tables beside this file, row by row."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from juki import dates
+from juki.registry import rules
+from juki.registry.change import REASONS_OF, Channel, Document, Reception, Source
+from juki.registry.measures import (
+    NEUTRAL_REFUSAL,
+    IssueBlock,
+    Level,
+    Process,
+    Protection,
+    Suppression,
+    issue_block,
+    last_day,
+    warning,
+)
+from juki.registry.members import is_relationship, order
+from juki.registry.model import Basic, Finding, Findings, Kind, Record, Status
+from juki.registry.reason import CANCELLED_BY, REASONS, Ground, ReasonGroup
+
+HERE = Path(__file__).parent
+
+
+def table(name: str) -> dict[str, Any]:
+    """A decision table."""
+    return tomllib.loads((HERE / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def expected(row: dict[str, Any], found: Findings) -> bool:
+    """True where the findings are what the row says, and nothing else."""
+    errors, alerts = [f.code for f in found.errors], [f.code for f in found.alerts]
+    match row["結果"]:
+        case "可":
+            return (errors, alerts) == ([], [])
+        case "エラー":
+            return row["符号"] in errors
+        case _:
+            return errors == [] and alerts == [row["符号"]]
+
+
+DAYS = [(t["事由"], row) for t in table("ido_days")["表"] for row in t["行"]]
+
+
+@pytest.mark.parametrize(("reason", "row"), DAYS, ids=[f"{r}-{row['異動日']}-{row['届出日']}" for r, row in DAYS])
+def test_the_days_of_a_change_follow_the_table(reason: str, row: dict[str, str]) -> None:
+    """標準仕様書 4.0: 異動日 not ahead but for 転出, 処理日 today, 届出日 not ahead, fourteen days."""
+    today = table("ido_days")["処理日"]
+    known = next(r for r in REASONS.values() if r.name == reason)
+    notified = dates.parse(row["届出日"]).to_date() if row["届出日"] else None
+    found = rules.check_days(dates.parse(row["異動日"], unknown_allowed=True), notified, today, known)
+    assert expected(row, found)
+
+
+def test_all_thirty_seven_reasons_stand_in_the_code_table_under_their_official_names() -> None:
+    """標準仕様書 1.2.2: 9 entries, 9 removals, 19 amendments; official codes are not public and stay empty."""
+    groups = {"記載": ReasonGroup.ENTRY, "消除": ReasonGroup.REMOVAL, "修正": ReasonGroup.AMENDMENT}
+    listed = {(groups[group], name) for group, rows in table("ido_reasons").items() for name in rows["事由"]}
+    assert {(r.group, r.name) for r in REASONS.values()} == listed
+    assert len(REASONS) == 37
+    assert {r.official_code for r in REASONS.values()} == {""}
+    assert all(code == reason.code for code, reason in REASONS.items())
+
+
+def test_every_form_serves_reasons_of_the_table_and_every_group_can_be_cancelled() -> None:
+    """異動の取消し has one kind for each group; forms name only known reasons."""
+    assert {code for codes in REASONS_OF.values() for code in codes} <= set(REASONS)
+    assert set(CANCELLED_BY) == set(ReasonGroup)
+    assert all(REASONS[code].name.startswith("異動の取消し") for code in CANCELLED_BY.values())
+
+
+@pytest.mark.parametrize("source", list(Source))
+@pytest.mark.parametrize("channel", list(Channel))
+def test_only_the_listed_sources_and_channels_are_accepted(source: Source, channel: Channel) -> None:
+    """R-1-2.3-ACQ-01: every draft carries one of the allowed pairs."""
+    by_form = source not in (Source.ADMINISTRATION, Source.LOCAL_GOVERNMENT)
+    paper = Reception(
+        form_no="R8-1",
+        source=source,
+        channel=channel,
+        notifier="届出　太郎" if by_form else "",
+        document=Document.PASSPORT if by_form else Document.NOT_NEEDED,
+        checked_by="op-1",
+    )
+    found = rules.check_reception(paper, REASONS["move_in"])
+    allowed = channel.value in table("ido_reception")["認める組合せ"][source.value]
+    assert (Finding(code="registry.channel_not_allowed", field="reception.channel") in found.errors) is not allowed
+    assert found.alerts == ()
+    assert len(found.errors) == (0 if allowed else 1)
+
+
+@pytest.mark.parametrize("row", table("ido_reception")["本人確認"])
+def test_how_a_person_was_known_follows_the_table(row: dict[str, str]) -> None:
+    """R-A-3.2-ACQ-02, R-1-3.2-IDV-01."""
+    paper = Reception(
+        form_no="R8-1",
+        source=Source(row["入手元"]),
+        notifier="届出　太郎",
+        document=Document(row["書類"]),
+        checked_by=row["確認者"],
+    )
+    assert expected(row, rules.check_reception(paper, REASONS["move_in"]))
+
+
+def test_a_change_that_rests_on_a_request_cannot_be_made_by_authority() -> None:
+    """R-1-1.1-DAT-02: the ground of a change fits its reason."""
+    paper = Reception(form_no="R8-1", source=Source.ADMINISTRATION, document=Document.NOT_NEEDED)
+    for reason in REASONS.values():
+        codes = [f.code for f in rules.check_reception(paper, reason).errors]
+        assert ("registry.ground_mismatch" in codes) is (reason.ground is Ground.NOTIFICATION)
+
+
+@pytest.mark.parametrize("text", table("tsuzukigara")["使える"])
+def test_a_relationship_of_the_list_is_accepted(text: str) -> None:
+    """標準仕様書 1.1: chains up to four generations."""
+    assert is_relationship(text)
+
+
+@pytest.mark.parametrize("text", table("tsuzukigara")["使えない"])
+def test_a_relationship_outside_the_list_is_refused(text: str) -> None:
+    """標準仕様書 1.1: no 祖父, 孫, 叔父; longer chains are 縁故者."""
+    assert not is_relationship(text)
+
+
+@pytest.mark.parametrize("row", table("tsuzukigara")["並び"])
+def test_members_stand_in_the_order_of_the_register(row: dict[str, Any]) -> None:
+    """標準仕様書 1.1: head, spouse, children by birth, their families, parents, siblings, others."""
+    members = [
+        Record(
+            atena_no=str(i),
+            version_no=1,
+            setai_no="1",
+            member_order=0,
+            is_head=False,
+            status=Status.RESIDENT,
+            kind=Kind.JAPANESE,
+            basic=Basic(name="試験", birth=dates.parse_iso(birth), relationship=relationship),
+        )
+        for i, (relationship, birth) in enumerate(row["世帯員"])
+    ]
+    assert [f"{m.basic.relationship} {m.basic.birth.iso()}" for m in order(members) if m.basic] == row["順"]
+
+
+@pytest.mark.parametrize("row", table("shien_sochi")["期間"])
+def test_a_measure_lasts_one_year(row: dict[str, dt.date]) -> None:
+    """R-1-B2-DAT-05: 2020-04-01 ends on 2021-03-31."""
+    assert last_day(row["開始"]) == row["終了"]
+
+
+@pytest.mark.parametrize("row", table("shien_sochi")["知らせ"])
+def test_a_measure_warns_a_month_before_and_after_its_last_day(row: dict[str, Any]) -> None:
+    """標準仕様書 3.4: never ends silently."""
+    assert warning(row["終了"], row["今日"]) == row["結果"]
+
+
+def _suppressed(level: Level, *, released: bool = False) -> tuple[Suppression, ...]:
+    day = dt.date(2026, 11, 20)
+    return (
+        Suppression(
+            suppression_no=1,
+            atena_no="1",
+            process=Process.ISSUE,
+            level=level,
+            starts_on=day,
+            ends_on=None,
+            set_by="op",
+            reason="試験",
+            released=released,
+        ),
+    )
+
+
+STANDINGS = {
+    "なし": Protection(atena_no="1"),
+    "支援措置": Protection(atena_no="1", protected=True),
+    "抑止エラー": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR)),
+    "抑止アラート": Protection(atena_no="1", suppressions=_suppressed(Level.ALERT)),
+    "解除中": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, released=True)),
+}
+
+
+@pytest.mark.parametrize("standing", list(STANDINGS))
+def test_who_may_be_given_a_certificate_follows_the_table_and_every_refusal_reads_the_same(standing: str) -> None:
+    """R-1-B2-DAT-04, R-1-B2-DAT-05: the applicant learns nothing from a refusal."""
+    rows = table("shien_sochi")["交付"]
+    for relation, result in zip(rows["区分"], rows[standing], strict=True):
+        block: IssueBlock = issue_block(STANDINGS[standing], relation)
+        assert block.refused == (NEUTRAL_REFUSAL if result == "不可" else "")
+        assert bool(block.notice) is (result != "可")
