@@ -142,7 +142,7 @@ def test_dates_are_western_for_a_foreign_birth_and_as_written_where_unknown(
     office: Office,
     now: dt.datetime,
 ) -> None:
-    """標準仕様書 2.6: 西暦 for a foreign resident's birth; 不詳 stays 不詳."""
+    """R-1-B2-DAT-02: 西暦 for a foreign resident's birth; 不詳 stays 不詳."""
     unknown = japanese(1)
     unknown = msgspec.structs.replace(
         unknown, basic=msgspec.structs.replace(unknown.basic, birth=RegistryDate(0, note="年月日不詳"))

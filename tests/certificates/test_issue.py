@@ -432,7 +432,7 @@ async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_t
 async def test_an_incomplete_form_and_an_unregistered_terminal_get_no_token(
     run: Run, application: Callable[..., Application]
 ) -> None:
-    """P-3-1, P-3-2: applicant and identity on record first; issuing only at registered terminals."""
+    """P-3-1, R-A-3.2-ACQ-02, R-1-3.3-PRV-02: applicant and identity on record first; issuing only at registered terminals."""
     with pytest.raises(Invalid) as caught:
         await run(lambda op: certificates.prepare(op, application(requester=Requester(name=""))))
     assert set(caught.value.fields) == {"requester.name", "requester.identity"}
@@ -442,7 +442,7 @@ async def test_an_incomplete_form_and_an_unregistered_terminal_get_no_token(
 
 
 async def test_what_is_stored_of_an_application_is_sealed(run: Run, application: Callable[..., Application]) -> None:
-    """R-A-3.3-CPY-02: neither the requester's name nor the token stands in the database."""
+    """No personal data outside the seals: neither the requester's name nor the token stands in the database."""
     asked = application(requester=Requester(name="秘密　太郎", identity=IdentityCheck.PHOTO, atena_no="0000000001"))
     ready = await run(lambda op: certificates.prepare(op, asked))
     await run(lambda op: certificates.issue(op, ready.token))

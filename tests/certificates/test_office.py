@@ -41,7 +41,7 @@ async def test_a_real_impression_and_own_glyphs_replace_what_is_drawn(
 async def test_a_terminal_of_another_municipality_issues_nothing_here(
     fleet: Fleet, caller: Callable[..., Caller]
 ) -> None:
-    """P-3-2: papers come from registered terminals only."""
+    """P-3-2, R-1-3.3-PRV-02: papers come from registered terminals only."""
     with pytest.raises(Refused) as caught:
         office_of(await fleet.tenant("072044"), caller(terminal="HRN-HON-01"))
     assert caught.value.code == "certificates.terminal_unknown"

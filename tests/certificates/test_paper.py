@@ -50,7 +50,7 @@ def test_settling_changes_nothing_that_the_font_can_draw() -> None:
 
 
 def test_a_fault_of_the_template_is_told_without_the_text_it_met(tmp_path: Path) -> None:
-    """R-A-3.3-CPY-02: the compiler quotes what it could not set, and that is cut off."""
+    """No personal data outside the seals: the compiler quotes what it could not set, and that is cut off."""
     template = tmp_path / "broken.typ"
     template.write_text("#let d = json(bytes(sys.inputs.data))\n#panic(d.name)", encoding="utf-8")
     with pytest.raises(JukiError) as caught:

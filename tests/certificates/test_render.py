@@ -118,7 +118,7 @@ def test_what_cannot_be_drawn_stops_the_paper_and_names_the_item_only(
     office: Office,
     now: dt.datetime,
 ) -> None:
-    """R-A-3.3-CPY-02: the code and the item, never the name, are in the error."""
+    """No personal data outside the seals: the code and the item, never the name, are in the error."""
     with pytest.raises(Invalid) as caught:
         render.certificate(sheet(named(name)), office, (LABEL,), mark="00", now=now)
     assert caught.value.code == "certificates.glyph_missing", about
@@ -254,7 +254,7 @@ def test_the_file_is_archival_embeds_a_subset_of_the_font_and_is_equal_for_equal
 
 
 def test_the_metadata_names_no_resident(sheet: Callable[..., Sheet], office: Office, now: dt.datetime) -> None:
-    """R-A-3.3-CPY-02: title and author are the form and the municipality."""
+    """No personal data outside the seals: title and author are the form and the municipality."""
     meta = PdfReader(io.BytesIO(render.certificate(sheet(), office, (LABEL,), mark="00", now=now))).metadata
     assert meta is not None
     assert (meta.title, meta.author) == ("住民票", "いわき市")

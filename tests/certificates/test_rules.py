@@ -109,7 +109,7 @@ def test_one_protected_member_stops_the_whole_household(
 
 
 def test_a_right_is_needed_for_its_item_and_for_no_other(japanese: Callable[..., Record]) -> None:
-    """R-A-3.3: with every right but one only that item is refused; with exactly that one it is printed."""
+    """R-1-3.3-PRV-01: with every right but one only that item is refused; with exactly that one it is printed."""
     for item, right in ((Item.MY_NUMBER, "resident.my_number"), (Item.RESIDENT_CODE, "resident.code")):
         case = {"relation": "self", "purpose": "tax", "items": [item.value]}
         assert _verdict(case | {"lacking": right}, japanese).refusal == "certificates.item_right_missing"
