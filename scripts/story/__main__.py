@@ -40,10 +40,16 @@ STEPS = (
 
 def main() -> int:
     """Run the story; 0 when every step held."""
-    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="run without a person, stop everything, write report.json")
-    parser.add_argument("--residents", type=int, default=2000, metavar="N", help="residents per municipality (default 2000)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where report, PDFs and evidence go (default .juki/demo-out)")
+    parser.add_argument(
+        "--residents", type=int, default=2000, metavar="N", help="residents per municipality (default 2000)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where report, PDFs and evidence go (default .juki/demo-out)"
+    )
     parser.add_argument("--port", type=int, default=8000, help="port of the staff console (default 8000)")
     options = parser.parse_args()
     if not 50 <= options.residents <= 300_000:
@@ -66,7 +72,9 @@ def _world(options: argparse.Namespace) -> World:
     home = REPOSITORY / ".juki" / ("check" if options.check else "demo")
     out.mkdir(parents=True, exist_ok=True)
     port = free_port(options.port)
-    world = World(out=out, home=home, residents=options.residents, port=port, say=lambda text: print(f"    {text}", flush=True))
+    world = World(
+        out=out, home=home, residents=options.residents, port=port, say=lambda text: print(f"    {text}", flush=True)
+    )
     if home.exists():
         world.juki("db", "stop", check=False, timeout=120)
         shutil.rmtree(home)
@@ -86,7 +94,7 @@ def _tell(world: World, results: list[dict[str, object]]) -> bool:
             raise
         except NotProved as failure:
             ok, facts = False, {"not_proved": str(failure)}
-        except Exception as failure:  # a defect of the story or the system: shown whole, the story stops
+        except Exception as failure:  # noqa: BLE001  a defect of the story or the system: shown whole, the story stops
             ok, facts = False, {"fault": type(failure).__name__}
             traceback.print_exc()
         seconds = round(time.monotonic() - began, 2)

@@ -47,7 +47,7 @@ class Clerk:
         form = {
             "login": login,
             "password": person["password"],
-            "otp": fresh_code(person["totp_secret"]),
+            "otp": fresh_code(person["otp_secret"]),
             "accepts_rules": "on",
         }
         answer = self.http.post(f"/{code}/login", data=form)

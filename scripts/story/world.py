@@ -64,10 +64,19 @@ class World:
     def env(self) -> dict[str, str]:
         """The environment of every process of this run: nothing of JUKI_* leaks in from outside."""
         outside = {k: v for k, v in os.environ.items() if not k.startswith("JUKI_")}
-        return outside | {"JUKI_HOME": str(self.home), "JUKI_ENVIRONMENT": "test", "JUKI_COOKIE_SECURE": "false"} | self.environment
+        return (
+            outside
+            | {"JUKI_HOME": str(self.home), "JUKI_ENVIRONMENT": "test", "JUKI_COOKIE_SECURE": "false"}
+            | self.environment
+        )
 
     def juki(
-        self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 3600, progress: bool = False
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        timeout: float = 3600,
+        progress: bool = False,
     ) -> Outcome:
         """Run the `juki` command as an operator would; with `check` a non-zero exit stops the story."""
         command = [sys.executable, "-m", "juki", *arguments]

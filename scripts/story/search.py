@@ -1,0 +1,72 @@
+"""Step 4: finding people as a clerk does, and not finding those of another municipality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from juki import dates
+from story.changes import clerks
+from story.clerk import Clerk, ok
+from story.world import HIRONO, World, proved
+
+
+def run(world: World) -> dict[str, object]:
+    """Every way of asking leads to the same person; the cap is stated; the neighbour's people are not there."""
+    clerk, _ = clerks(world)
+    missing = clerk.http.post(f"/{clerk.code}/api/v1/search", json={"kana": "サトウ"})
+    proved(missing.status_code == 422, "a search without a stated purpose is refused")
+    broad = find(clerk, kana="サ")
+    proved(len(broad["hits"]) == 50 and broad["capped"], "50 at most, and the answer says that there are more")
+    variants = find(clerk, name="渡辺")
+    written = {h["name"].split("　")[0] for h in variants["hits"]}
+    proved(any("邊" in name or "邉" in name for name in written), "渡辺 finds 渡邊 and 渡邉")
+    proved(all(h["variant"] for h in variants["hits"] if not h["name"].startswith("渡辺")), "variants are marked")
+    person = next(
+        h
+        for h in variants["hits"]
+        if h["status"] == "resident" and "-00" not in str(h["birth"]) and isinstance(h["birth"], str)
+    )
+    ways = _ways(clerk, person)
+    for way, query in ways.items():
+        found = {h["atena_no"] for h in find(clerk, **query)["hits"]}
+        proved(person["atena_no"] in found, f"found by {way}")
+    stranger = Clerk(world, HIRONO, "shiga.n", "HRN-HON-01")
+    world.shared["stranger"] = stranger
+    number = ways["個人番号"]["my_number"]
+    proved(not find(stranger, my_number=number)["hits"], "the other municipality does not find the number")
+    theirs = find(stranger, name=person["name"])["hits"]
+    proved(all(h["address"].find("広野町") >= 0 or h["status"] != "resident" for h in theirs), "only its own people")
+    unknown = stranger.get(f"/records/{person['atena_no']}")
+    here = {h["atena_no"] for h in find(stranger, atena_no=person["atena_no"])["hits"]}
+    proved(unknown.status_code == 404 or here, "another municipality's 宛名番号 is simply unknown")
+    return {
+        "proved": "かな・異体字・和暦・住所・番号で見つかり、隣の町の住民は見つかりません",
+        "ways": list(ways), "variants": sorted(written), "cap": len(broad["hits"]),
+    }  # fmt: skip
+
+
+def find(clerk: Clerk, **query: Any) -> dict[str, Any]:
+    """照会 for the purpose of the counter."""
+    return ok(clerk.post("/search", query), "search")
+
+
+def _ways(clerk: Clerk, person: dict[str, Any]) -> dict[str, dict[str, str]]:
+    birth = dates.parse(person["birth"])
+    shown = ok(clerk.get(f"/records/{person['atena_no']}", groups="basic,address,my_number"), "the record")
+    place = shown["address"]["address"]["text"]
+    family = person["name_kana"].replace("　", " ").split(" ")[0]
+    return {
+        "かなの先頭": {"kana": family[:3], "birth": dates.western(birth)},
+        "氏名と和暦": {"name": person["name"], "birth": dates.wareki(birth)},
+        "和暦の略記": {"name": person["name"].split("　")[0], "birth": _short(birth)},
+        "住所": {"address": place, "name": person["name"]},
+        "個人番号": {"my_number": shown["my_number"]["my_number"]},
+        "宛名番号": {"atena_no": person["atena_no"]},
+    }
+
+
+def _short(birth: dates.RegistryDate) -> str:
+    day = birth.sort_date()
+    era = dates.era_of(day)
+    assert era is not None
+    return f"{era.letter}{day.year - era.start.year + 1}.{day.month}.{day.day}"
