@@ -1,0 +1,280 @@
+"""支援措置 and 抑止: seen by those who may, warned about before and after the last day, never ending silently."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.registry.conftest import Desk, family, newcomer
+
+from juki import registry
+from juki.access.model import Caller
+from juki.audit import operation
+from juki.config import Config
+from juki.dates import JST, RegistryDate
+from juki.problem import Invalid, NotFound, Refused
+from juki.registry.model import (
+    MEASURE_ITEMS,
+    Level,
+    MeasureState,
+    MoveOut,
+    Place,
+    Process,
+    Query,
+    Sex,
+    SupportMeasure,
+    Wish,
+)
+from juki.tenancy import bulk
+
+FULL: dict[str, Any] = {
+    "contact": "0246-00-0000",
+    "situation": "配偶者からの暴力",
+    "browsing": Wish(wanted=True),
+    "copies": Wish(wanted=True),
+    "removed_copies": Wish(wanted=True, place="宮城県仙台市"),
+    "domicile_copies": Wish(wanted=True, place="福島県いわき市"),
+    "former_domicile_copies": Wish(wanted=False, place="宮城県仙台市"),
+    "property_support": Wish(wanted=True, place="福島県双葉郡広野町"),
+    "other": "勤務先には連絡しないこと",
+    "name_kana": "シエン　ハナコ",
+    "foreign_name_kana": "シエン",
+    "alias": "通称名",
+    "alias_kana": "ツウショウメイ",
+    "former_surname": "旧姓",
+    "former_surname_kana": "キュウセイ",
+    "sex": Sex.FEMALE,
+    "forwarded_to": "福島県双葉郡広野町",
+    "forwarded_on": dt.date(2026, 11, 18),
+    "forwarded_duties": "閲覧、写しの交付",
+    "forwarded_received_on": dt.date(2026, 11, 19),
+    "found_needless_on": dt.date(2026, 11, 20),
+    "first_received_by": "宮城県仙台市",
+    "feared": "相手方の氏名",
+}
+
+
+async def _protected(desk: Desk, name: str, **more: Any) -> tuple[str, int]:
+    result = await desk.make(family(newcomer(name, "世帯主"), day=dt.date(2026, 11, 10)))
+    content = SupportMeasure(
+        **{
+            "name": name,
+            "birth": RegistryDate(1980, 4, 1, "S"),
+            "address": "福島県いわき市平字梅本21番地の1",
+            "atena_no": result.new_atena_nos[0],
+            "starts_on": dt.date(2026, 11, 20),
+        }
+        | FULL
+        | more
+    )
+    number = await desk.do(desk.guardian, lambda op: registry.enter_protection(op, content))
+    return result.new_atena_nos[0], number
+
+
+async def test_all_twenty_nine_items_are_sealed_and_read_back(desk: Desk) -> None:
+    """R-1-B2-DAT-05: every item of the list survives; the last day is computed."""
+    atena_no, number = await _protected(desk, "支援　項目")
+    (measure,) = await desk.do(desk.guardian, lambda op: registry.measure_history(op, number))
+    assert measure.state is MeasureState.IN_FORCE
+    assert measure.content.ends_on == dt.date(2027, 11, 19)
+    for name, value in FULL.items():
+        assert getattr(measure.content, name) == value
+    assert measure.content.atena_no == atena_no
+    assert sorted(MEASURE_ITEMS) == list(range(1, 30))
+    fields = set(SupportMeasure.__struct_fields__)
+    assert {path for paths in MEASURE_ITEMS.values() for path in paths} <= fields
+
+
+async def test_no_plain_column_tells_whom_a_measure_protects(desk: Desk, config: Config) -> None:
+    """security: the subject stands only in the seal and in a keyed fingerprint."""
+    atena_no, number = await _protected(desk, "支援　封印")
+    with bulk(config, "072044") as connection:
+        rows = connection.execute(
+            "SELECT m::text, s::text FROM t072044.support_measure m JOIN t072044.support_subject_a s "
+            "ON s.measure_no = m.measure_no WHERE m.measure_no = %s",
+            (number,),
+        ).fetchall()
+    assert rows
+    text = "".join("".join(row) for row in rows)
+    assert atena_no not in text
+    assert "支援" not in text
+
+
+async def test_a_measure_is_shown_to_staff_and_its_content_only_with_the_right(
+    desk: Desk, caller: Callable[..., Caller]
+) -> None:
+    """R-A-2.3-USE-01: the notice for every clerk, the reasons for few."""
+    atena_no, number = await _protected(desk, "支援　閲覧")
+    plain = caller("resident.read", "resident.search")
+    seen = await desk.do(plain, lambda op: registry.protection(op, atena_no))
+    assert (seen.protected, seen.measures) == (True, ())
+    full = await desk.do(desk.guardian, lambda op: registry.protection(op, atena_no))
+    assert [m.measure_no for m in full.measures] == [number]
+    for work in (
+        lambda op: registry.measure_history(op, number),
+        registry.protection_alerts,
+        registry.measures_in_force,
+    ):
+        with pytest.raises(Refused):
+            await desk.do(plain, work)
+    hits = await desk.do(plain, lambda op: registry.search(op, Query(name="支援　閲覧")))
+    assert [h.protected for h in hits.hits] == [True]
+
+
+async def test_a_machine_never_learns_of_a_protected_person(desk: Desk, caller: Callable[..., Caller]) -> None:
+    """architecture 6: a protected person, an unknown one and another municipality's answer the same."""
+    atena_no, _ = await _protected(desk, "支援　機械")
+    machine = caller("resident.search", "resident.read", kind="machine")
+    found = await desk.do(machine, lambda op: registry.search(op, Query(name="支援　機械")))
+    assert found.hits == ()
+    codes = []
+    for number in (atena_no, "0000000000"):
+        with pytest.raises(NotFound) as caught:
+            await desk.do(machine, lambda op, n=number: registry.record(op, n, groups=("basic",)))
+        codes.append((caught.value.code, caught.value.detail))
+    assert codes[0] == codes[1]
+    setai_no = (await desk.read(atena_no)).setai_no
+    home = await desk.do(machine, lambda op: registry.household(op, setai_no, groups=("basic",)))
+    assert home.members == ()
+
+
+async def test_a_measure_goes_on_after_its_last_day_until_a_person_ends_it(desk: Desk) -> None:
+    """R-1-B2-DAT-05: alerts before and after, never ending silently; history kept."""
+    atena_no, number = await _protected(desk, "支援　期限", starts_on=dt.date(2025, 11, 21))
+    told = {m.measure_no: t for m, t in await desk.do(desk.guardian, registry.protection_alerts)}
+    assert told[number] == "ending"
+    desk.fleet.clock = lambda: dt.datetime(2026, 12, 1, 10, 0, tzinfo=JST)
+    told = {m.measure_no: t for m, t in await desk.do(desk.guardian, registry.protection_alerts)}
+    assert told[number] == "overdue"
+    standing = await desk.do(desk.clerk, lambda op: registry.protection(op, atena_no))
+    assert (standing.protected, standing.overdue) == (True, True)
+    blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], "third_party"))
+    assert blocks[atena_no].refused == "registry.issue_not_possible"
+    with pytest.raises(Invalid):
+        await desk.do(desk.guardian, lambda op: registry.end_protection(op, number, ""))
+    await desk.do(desk.guardian, lambda op: registry.end_protection(op, number, "本人の申出による"))
+    standing = await desk.do(desk.clerk, lambda op: registry.protection(op, atena_no))
+    assert not standing.protected
+    versions = await desk.do(desk.guardian, lambda op: registry.measure_history(op, number))
+    assert [v.state.value for v in versions] == ["in_force", "ended"]
+    assert versions[-1].content.ended_because == "本人の申出による"
+
+
+async def test_a_renewal_opens_a_month_before_and_leaves_no_gap(desk: Desk) -> None:
+    """標準仕様書 3.4: renewable from one month before the last day."""
+    _, number = await _protected(desk, "支援　延長")
+    with pytest.raises(Invalid) as caught:
+        await desk.do(desk.guardian, lambda op: registry.renew_protection(op, number))
+    assert caught.value.code == "registry.too_early_to_renew"
+    desk.fleet.clock = lambda: dt.datetime(2027, 10, 19, 10, 0, tzinfo=JST)
+    until = await desk.do(desk.guardian, lambda op: registry.renew_protection(op, number))
+    assert until == dt.date(2028, 11, 19)
+
+
+async def test_a_provisional_measure_protects_at_once_and_becomes_a_full_one(desk: Desk) -> None:
+    """標準仕様書 3.4: 仮支援措置 blocks during assessment."""
+    atena_no, number = await _protected(
+        desk, "支援　仮", provisional=True, provisional_from=dt.date(2026, 11, 20), starts_on=None
+    )
+    standing = await desk.do(desk.clerk, lambda op: registry.protection(op, atena_no))
+    assert (standing.protected, standing.provisional) == (True, True)
+    await desk.do(desk.guardian, lambda op: registry.confirm_protection(op, number, dt.date(2026, 12, 1)))
+    standing = await desk.do(desk.guardian, lambda op: registry.protection(op, atena_no))
+    assert (standing.protected, standing.provisional) == (True, False)
+    assert standing.measures[0].content.ends_on == dt.date(2027, 11, 30)
+
+
+async def test_whoever_is_named_along_is_protected_until_taken_out(desk: Desk) -> None:
+    """併せて支援を求める者."""
+    child = (await desk.make(family(newcomer("支援　併せ", "世帯主")))).new_atena_nos[0]
+    _, number = await _protected(desk, "支援　主", protected_with=(child,))
+    assert (await desk.do(desk.clerk, lambda op: registry.protection(op, child))).protected
+    (measure,) = await desk.do(desk.guardian, lambda op: registry.measure_history(op, number))
+    alone = SupportMeasure(
+        **{f: getattr(measure.content, f) for f in SupportMeasure.__struct_fields__} | {"protected_with": ()}
+    )
+    await desk.do(desk.guardian, lambda op: registry.amend_protection(op, number, alone))
+    assert not (await desk.do(desk.clerk, lambda op: registry.protection(op, child))).protected
+
+
+async def test_a_change_of_a_protected_person_needs_a_reason(desk: Desk) -> None:
+    """The clerk is warned before a protected person's record moves on."""
+    atena_no, _ = await _protected(desk, "支援　異動")
+    change = MoveOut(occurred_on=RegistryDate(2026, 12, 1), atena_nos=(atena_no,), destination=Place(text="東京都"))
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(change)
+    assert caught.value.fields == {"alert.registry.protected_subject": "registry.protected_subject"}
+    await desk.make(change, protected_subject="本人であることを確認")
+
+
+async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_itself(desk: Desk) -> None:
+    """R-1-B2-DAT-04: release with a reason, for a while; the last day lifts nothing; every release is kept."""
+    atena_no = (await desk.make(family(newcomer("抑止　太郎", "世帯主")))).new_atena_nos[0]
+    (number,) = await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op,
+            [atena_no],
+            Process.ISSUE,
+            Level.ERROR,
+            starts_on=dt.date(2026, 11, 1),
+            ends_on=dt.date(2026, 11, 2),
+            reason="確認中",
+        ),
+    )
+
+    async def refused() -> str:
+        blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], "self"))
+        return blocks[atena_no].refused
+
+    assert await refused()
+    with pytest.raises(Invalid):
+        await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=30, reason=" "))
+    with pytest.raises(Refused):
+        await desk.do(desk.clerk, lambda op: registry.release(op, atena_no, number, minutes=30, reason="交付"))
+    await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=30, reason="本人に交付"))
+    assert not await refused()
+    desk.fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 31, tzinfo=JST)
+    assert await refused()
+    await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=None, reason="解消"))
+    assert not await refused()
+    assert await desk.do(desk.clerk, lambda op: registry.suppressions(op, atena_no)) == ()
+
+
+@pytest.mark.parametrize(("level", "kind"), [(Level.ERROR, "registry.change_suppressed"), (Level.ALERT, "alert")])
+async def test_a_suppressed_change_is_stopped_or_warned_about(desk: Desk, level: Level, kind: str) -> None:
+    """抑止 of 異動 by level."""
+    atena_no = (await desk.make(family(newcomer("抑止　異動", "世帯主")), namesake="別人")).new_atena_nos[0]
+    await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.CHANGE, level, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    change = MoveOut(occurred_on=RegistryDate(2026, 12, 1), atena_nos=(atena_no,), destination=Place(text="東京都"))
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(change)
+    expected = "registry.change_held" if kind == "alert" else kind
+    assert set(caught.value.fields.values()) == {expected}
+
+
+async def test_a_measure_for_someone_unknown_or_without_a_first_day_is_refused(desk: Desk) -> None:
+    """Bad input."""
+    content = SupportMeasure(name="不明", birth=RegistryDate(1980), address="", atena_no="0000000000")
+    with pytest.raises(NotFound):
+        await desk.do(desk.guardian, lambda op: registry.enter_protection(op, content))
+    with pytest.raises(Invalid) as caught:
+        await _protected(desk, "支援　初日", starts_on=None)
+    assert caught.value.fields == {"starts_on": "registry.required"}
+    with pytest.raises(Refused):
+        await desk.do(desk.clerk, lambda op: registry.enter_protection(op, content))
+
+
+async def test_everyone_a_measure_concerns_stands_in_the_log(desk: Desk) -> None:
+    """R-A-3.3-LOG-01."""
+    atena_no, number = await _protected(desk, "支援　記録")
+    async with operation(desk.fleet, desk.guardian, "protection.read", purpose="試験", write=False) as op:
+        await registry.measure_history(op, number)
+        assert op.subjects == {atena_no: False}
