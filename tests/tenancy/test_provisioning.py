@@ -16,6 +16,7 @@ from juki.config import Config
 from juki.problem import Conflict, Invalid, NotFound, Refused
 from juki.tenancy import add, change_state, check, connect, find, read_file
 from juki.tenancy.directory import Keys, Retention
+from juki.tenancy.provisioning import PROVISIONING_LOCK
 from juki.vault import open_kms
 
 TENANTS = Path(__file__).resolve().parents[2] / "tenants"
@@ -72,7 +73,7 @@ def test_two_runs_at_once_do_not_meet(fresh_config: Config) -> None:
     """The second hears that the first is at work."""
     kms = open_kms(fresh_config.kms_spec)
     with closing(connect(fresh_config, "deploy")) as first, closing(connect(fresh_config, "deploy")) as second:
-        first.execute("SELECT pg_advisory_lock(19278, 75418)")
+        first.execute("SELECT pg_advisory_lock(%s, 75418)", (PROVISIONING_LOCK,))
         with pytest.raises(Conflict) as caught:
             add(second, kms, read_file(HIRONO), actor="test")
     assert caught.value.code == "tenant.in_progress"

@@ -38,6 +38,19 @@ async def test_role_epoch_and_first_statement_share_one_round_trip(fleet: Fleet,
     assert told.index("set_config") < told.index("enter_write") < told.index("tenant_state WHERE")
 
 
+async def test_a_reading_statement_is_one_round_trip_in_all(fleet: Fleet, tmp_path: Path) -> None:
+    """Role and statement up to one Sync: no BEGIN, no COMMIT, and read-only none the less."""
+    log = tmp_path / "trace"
+    async with fleet.session("072044", write=False) as session:
+        with log.open("w") as out:
+            session._connection.pgconn.trace(out.fileno())
+            row = await session.fetch_one("SELECT current_user, current_setting('transaction_read_only')")
+            session._connection.pgconn.untrace()
+    sent = re.findall(r"\bF\t\d+\t(\w+)", log.read_text())
+    assert row == ("t072044_registry", "on")
+    assert (sent.count("Sync"), sent.count("Execute")) == (1, 2)
+
+
 async def test_a_statement_never_runs_when_the_role_cannot_be_taken(fleet: Fleet) -> None:
     """The server skips what follows a refused role: nothing is ever read as somebody else."""
     tenant = await fleet.tenant("072044")

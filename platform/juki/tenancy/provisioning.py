@@ -23,7 +23,10 @@ from juki.tenancy.session import Row
 from juki.vault import Kms, new_root
 
 LOCK_CLASS: Final = 19277
-"""First half of every advisory lock of tenancy; the second half is the municipality's code."""
+"""First half of the advisory lock that writers share and a change of state takes alone; second half: the code."""
+
+PROVISIONING_LOCK: Final = 19290
+"""First half of the advisory lock of a provisioning run; second half: the code."""
 
 
 class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,13 +69,13 @@ def add(
         return Provisioned(code=tenant.code, state=tenant.state, done=tuple(done))
     finally:
         deploy.rollback()
-        deploy.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK_CLASS + 1, int(file.code)))
+        deploy.execute("SELECT pg_advisory_unlock(%s, %s)", (PROVISIONING_LOCK, int(file.code)))
         deploy.commit()
 
 
 def _lock(deploy: psycopg.Connection[Row], code: str) -> None:
     """One provisioning per tenant at a time, over all its transactions."""
-    row = deploy.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS + 1, int(code))).fetchone()
+    row = deploy.execute("SELECT pg_try_advisory_lock(%s, %s)", (PROVISIONING_LOCK, int(code))).fetchone()
     deploy.commit()
     if row is None or not row[0]:
         raise Conflict("tenant.in_progress", "another run is provisioning this municipality")

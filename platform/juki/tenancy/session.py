@@ -24,6 +24,11 @@ Params: TypeAlias = Mapping[str, Any] | None
 STALE_HOME: Final = "JK001"
 
 
+_ENTER_READ: Final = (
+    "SELECT set_config('role', coalesce(%s, 'none'), true), set_config('transaction_read_only', 'on', true)"
+)
+
+
 class TenantSession:
     """One transaction of one tenant; `{t}` in a statement stands for the tenant's schema."""
 
@@ -94,10 +99,22 @@ class TenantSession:
         with _translated():
             if self._begun:
                 return await cursor.execute(query, params)
+            if not self.write:
+                return await self._read(cursor, query, params)
             async with self._connection.pipeline():
                 await self._enqueue_entry()
                 await cursor.execute(query, params)
             self._begun = True
+        return cursor
+
+    async def _read(self, cursor: psycopg.AsyncCursor[Row], query: bytes, params: Params) -> psycopg.AsyncCursor[Row]:
+        """A reading statement is a transaction of its own: role and statement up to one Sync, nothing to commit.
+
+        Several statements of a reading session see what is committed between them, as they would under BEGIN.
+        """
+        async with self._connection.pipeline():
+            await self._connection.execute(_ENTER_READ, (self._role,))
+            await cursor.execute(query, params)
         return cursor
 
     async def _begin(self) -> None:
