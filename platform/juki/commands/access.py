@@ -158,7 +158,7 @@ def _handed(tenant: str, people: People, made: Made) -> dict[str, Any]:
 
 def _act(options: argparse.Namespace) -> int:
     """Sign in, do one thing as one operation, sign out."""
-    typed = Login(login_name=options.login_as, password=_secret("password: "), otp=_secret("one-time code: "))
+    typed = Login(login_name=options.login_as, password=read_secret("password: "), otp=read_secret("one-time code: "))
     answer = asyncio.run(_run_as(options, typed))
     _print(options, msgspec.to_builtins(answer), _told(answer))
     return 0
@@ -167,7 +167,7 @@ def _act(options: argparse.Namespace) -> int:
 async def _run_as(options: argparse.Namespace, typed: Login) -> Any:
     fleet = await Fleet.open(load(os.environ))
     try:
-        opened = await audit.sign_in(fleet, options.tenant, typed, _terminal_token(options.terminal))
+        opened = await audit.sign_in(fleet, options.tenant, typed, read_terminal(options.terminal))
         try:
             async with audit.operation(
                 fleet, opened.caller, options.action, purpose="ID・権限の管理", right=options.right
@@ -179,14 +179,16 @@ async def _run_as(options: argparse.Namespace, typed: Login) -> Any:
         await fleet.close()
 
 
-def _terminal_token(path: Path) -> str:
+def read_terminal(path: Path) -> str:
+    """A terminal's token from its file; Misconfigured `access.terminal_file`."""
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise Misconfigured("access.terminal_file", f"cannot read the terminal's token from {path}") from None
 
 
-def _secret(prompt: str) -> str:
+def read_secret(prompt: str) -> str:
+    """One secret, asked for on a terminal, else one line of standard input."""
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
 
 
