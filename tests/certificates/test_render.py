@@ -138,6 +138,17 @@ def test_an_own_glyph_of_the_municipality_is_drawn_in_the_place_of_its_gaiji(
     assert sum(with_glyph.convert("L").histogram()[:60]) > sum(with_other.convert("L").histogram()[:60])
 
 
+@pytest.mark.parametrize(
+    "name", ["#panic(1)", "*太字* _斜体_ $x$", '#image("/etc/passwd")', '] #include "x"', "\\u{41}"]
+)
+def test_a_name_that_looks_like_markup_is_printed_letter_by_letter(
+    name: str, sheet: Callable[..., Sheet], named: Callable[[str], Record], office: Office, now: dt.datetime
+) -> None:
+    """Bad input: values are text, never a program for the printer."""
+    pdf = render.certificate(sheet(named(name)), office, (LABEL,), mark="00", now=now)
+    assert name.replace(" ", "") in PdfReader(io.BytesIO(pdf)).pages[0].extract_text().replace(" ", "")
+
+
 # --- room ---------------------------------------------------------------------------------------------------------
 
 

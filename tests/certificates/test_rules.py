@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from juki.access.model import RIGHTS
 from juki.certificates.model import (
@@ -163,3 +165,67 @@ def test_a_text_too_long_for_the_form_is_named_by_its_own_field(application: Cal
     """P-3-1: each mistake stands beside its field."""
     asked = application(ground="あ" * 301, purpose_detail="あ" * 300)
     assert check_form(asked) == {"ground": "certificates.too_long"}
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    relation=st.sampled_from(Relation),
+    identity=st.sampled_from(IdentityCheck),
+    asker=st.sampled_from(tuple(WHO.values())),
+    purpose=st.sampled_from((*purposes(), "curiosity")),
+    items=st.sets(st.sampled_from(Item)).map(tuple),
+    status=st.sampled_from(Status),
+    kind=st.sampled_from(CertificateKind),
+    words=st.tuples(*[st.sampled_from(("", "理由"))] * 4),
+    protected=st.booleans(),
+    suppressed=st.sampled_from(("", "alert", "error")),
+    rights=st.sets(st.sampled_from(sorted(RIGHTS))).map(frozenset),
+)
+def test_no_combination_lets_a_number_or_a_protected_person_out_to_an_outsider(
+    japanese: Callable[..., Record],
+    relation: Relation,
+    identity: IdentityCheck,
+    asker: str,
+    purpose: str,
+    items: tuple[Item, ...],
+    status: Status,
+    kind: CertificateKind,
+    words: tuple[str, str, str, str],
+    protected: bool,
+    suppressed: str,
+    rights: frozenset[str],
+) -> None:
+    """R-1-1.1-ISS-01, R-1-B2-DAT-04, 番号法: what holds for every application that the rules let pass."""
+    ground, detail, organisation, authority = words
+    asked = Application(
+        kind=kind,
+        relation=relation,
+        requester=Requester(
+            name="請求　人", identity=identity, atena_no=asker, organisation=organisation, authority=authority
+        ),
+        persons=(WHO["self"],),
+        purpose=purpose,
+        purpose_detail=detail,
+        ground=ground,
+        items=items,
+    )
+    verdict = judge(
+        asked,
+        (japanese(1, status=status),),
+        household=frozenset({WHO["self"], WHO["member"]}),
+        guards={WHO["self"]: Guard(protected=protected, suppressed=suppressed)},
+        rights=rights,
+    )
+    if not verdict.is_allowed:
+        return
+    own = relation in {Relation.SELF, Relation.HOUSEHOLD}
+    assert Item.MY_NUMBER not in items or (own and "resident.my_number" in rights and purposes()[purpose].my_number)
+    assert Item.RESIDENT_CODE not in items or (own and "resident.code" in rights)
+    assert not own or asker in {WHO["self"], WHO["member"]}
+    assert identity is not IdentityCheck.NONE
+    assert suppressed != "error"
+    assert status is not Status.VOID
+    assert (status is Status.RESIDENT) is (kind is CertificateKind.RESIDENT)
+    if protected:
+        assert verdict.warnings
+        assert relation is Relation.OFFICIAL or asker == WHO["self"]
