@@ -28,7 +28,7 @@ Duty: TypeAlias = Literal["performed", "verified", "validated"]
 
 RIGHTS: Final[dict[Duty, frozenset[str]]] = {
     "performed": frozenset({REQUEST_RIGHT}),
-    "verified": frozenset({REQUEST_RIGHT, "audit.read", "system.check"}),
+    "verified": frozenset({REQUEST_RIGHT, "audit.read", "system.check", "import.review"}),
     "validated": frozenset({APPROVE_RIGHT}),
 }
 """Which rights let a person take a duty; any one of them is enough."""
@@ -43,12 +43,12 @@ _STATES: Final[dict[Duty, tuple[CaseState, CaseState]]] = {
 class Signatory(Personal, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who signs a paper, as appendix C asks; handed in as a file, never on a command line."""
 
-    code: str
     name: str
     title: str
     organisation: str
     place: str
     contact: str
+    code: str = ""  # of the appointment; whoever performs has logged in and needs none
 
 
 def read_signatory(path: Path) -> Signatory:
@@ -60,7 +60,7 @@ def read_signatory(path: Path) -> Signatory:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError):
         raise Invalid(
             "offboarding.person_file",
-            "the person's file must hold code, name, title, organisation, place and contact",
+            "the person's file must hold name, title, organisation, place, contact and the code of the appointment",
         ) from None
 
 
