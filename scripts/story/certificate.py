@@ -53,7 +53,12 @@ def application(asker: str, persons: list[str], purpose: str, items: list[str], 
     """交付申請 of somebody whose identity was seen."""
     return {
         "relation": "self" if persons == [asker] else "household",
-        "requester": {"name": "渡邊󠄂　葛󠄂葉", "identity": "photo", "atena_no": asker},
+        "requester": {
+            "name": "渡邊󠄂　葛󠄂葉",
+            "identity": "photo",
+            "atena_no": asker,
+            "organisation": "福島県いわき地方振興局" if more.get("relation") == "official" else "",
+        },
         "persons": persons, "purpose": purpose, "items": items,
     } | more  # fmt: skip
 

@@ -406,6 +406,11 @@ async def test_a_stranger_learns_nothing_of_a_protected_person_and_the_clerk_is_
     with pytest.raises(Refused) as known:
         await run(lambda op: certificates.prepare(op, _third(application, "0000000005")), rights=guardian)
     assert known.value.facts == {"notice": "certificates.clerk_protected"}
+    told = [
+        await run(lambda op: certificates.check(op, _third(application, "0000000005")), rights=rights)
+        for rights in (CLERK, guardian)
+    ]
+    assert [verdict.notice for verdict in told] == ["", "certificates.clerk_protected"]
     own = application("0000000005", requester=_requester("0000000005"))
     ready = await run(lambda op: certificates.prepare(op, own))
     assert "certificates.warn_protected" in ready.warnings

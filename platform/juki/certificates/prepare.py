@@ -8,6 +8,8 @@ import hashlib
 import secrets
 from typing import Final
 
+import msgspec
+
 from juki import registry
 from juki.audit import Operation
 from juki.certificates import render, store
@@ -49,7 +51,8 @@ class Subject(Personal, frozen=True, kw_only=True):
 
 async def check(op: Operation, application: Application) -> Verdict:
     """可否の確認: what the rules say, without keeping anything; for the screen before the token is drawn."""
-    return (await _judged(op, application))[1]
+    verdict = (await _judged(op, application))[1]
+    return verdict if op.caller.may("protection.read") else msgspec.structs.replace(verdict, notice="")
 
 
 async def prepare(op: Operation, application: Application) -> Prepared:
