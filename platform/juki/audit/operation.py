@@ -248,9 +248,8 @@ async def _number(fleet: Fleet, code: str, states: Collection[str]) -> int:
 
 async def _finish(op: Operation, now: dt.datetime) -> None:
     """Outcome, disclosures and the person index, in the transaction of the effect."""
-    await store.add_rows(op.session, outcome_rows(op, now))
-    if op.subjects:
-        await store.add_subjects(op.session, op.op_no, op.fingerprints())
+    filed = [(op.op_no, fingerprint) for fingerprint in op.fingerprints()]
+    await store.add_rows(op.session, outcome_rows(op, now), filed)
 
 
 def outcome_rows(op: Operation, now: dt.datetime) -> list[SealedRow]:

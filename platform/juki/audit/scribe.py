@@ -88,10 +88,9 @@ class Scribe:
         if fleet is None:
             raise RuntimeError("the runtime is gone")
         async with fleet.session(self._code, write=True, states=self._states) as session:
-            await store.add_rows(session, [row for item in batch for row in item.rows])
-            for item in batch:
-                if item.fingerprints:
-                    await store.add_subjects(session, item.rows[0].op_no, item.fingerprints)
+            rows = [row for item in batch for row in item.rows]
+            filed = [(item.rows[0].op_no, fingerprint) for item in batch for fingerprint in item.fingerprints]
+            await store.add_rows(session, rows, filed)
 
     @staticmethod
     def _settle(batch: Sequence[_Item], error: BaseException | None) -> None:

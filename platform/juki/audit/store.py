@@ -21,28 +21,29 @@ async def draw_numbers(session: TenantSession, count: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-async def add_row(session: TenantSession, row: SealedRow) -> None:
-    """One row; Conflict `db.twice` where the operation already has this part."""
-    await session.execute(
-        """
-        INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, body_sealed)
-        VALUES (%(op_no)s, %(part)s, %(kind)s, %(action)s, %(result)s, %(at)s, %(body_sealed)s)
-        """,
-        _columns(row),
-    )
+async def add_rows(
+    session: TenantSession, rows: Sequence[SealedRow], subjects: Sequence[tuple[int, bytes]] = ()
+) -> None:
+    """Rows with what they are found by (operation, fingerprint), in one statement a thousand.
 
-
-async def add_rows(session: TenantSession, rows: Sequence[SealedRow]) -> None:
-    """Many rows, few statements; Conflict `db.twice` where one of them is there already."""
+    Conflict `db.twice` where one of them is there already.
+    """
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
         some = rows[start : start + ROWS_PER_STATEMENT]
+        filed = subjects if start == 0 else ()
         await session.execute(
             """
+            WITH filed AS (
+                INSERT INTO {t}.audit_subject (subject_fp, op_no)
+                SELECT DISTINCT f.fp, f.op_no FROM unnest(%(fps)s::bytea[], %(filed)s::bigint[]) AS f (fp, op_no)
+            )
             INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, body_sealed)
             SELECT * FROM unnest(%(op_nos)s::bigint[], %(parts)s::integer[], %(kinds)s::text[], %(actions)s::text[],
                 %(results)s::text[], %(ats)s::timestamptz[], %(bodies)s::bytea[])
             """,
             {
+                "fps": [fingerprint for _, fingerprint in filed],
+                "filed": [op_no for op_no, _ in filed],
                 "op_nos": [row.op_no for row in some],
                 "parts": [row.part for row in some],
                 "kinds": [row.kind for row in some],
@@ -52,17 +53,6 @@ async def add_rows(session: TenantSession, rows: Sequence[SealedRow]) -> None:
                 "bodies": [row.body_sealed for row in some],
             },
         )
-
-
-async def add_subjects(session: TenantSession, op_no: int, fingerprints: Sequence[bytes]) -> None:
-    """Make the operation findable by the persons it touched."""
-    await session.execute(
-        """
-        INSERT INTO {t}.audit_subject (subject_fp, op_no)
-        SELECT DISTINCT f, %(op_no)s FROM unnest(%(fps)s::bytea[]) AS f
-        """,
-        {"op_no": op_no, "fps": list(fingerprints)},
-    )
 
 
 def _columns(row: SealedRow) -> dict[str, object]:
