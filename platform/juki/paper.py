@@ -25,6 +25,7 @@ from juki.problem import Invalid, JukiError, Misconfigured
 
 FONT_FILE: Final = "ipamjm.ttf"
 FONT_FAMILY: Final = "IPAmjMincho"
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _STANDARD: Final = "a-2b"
 _PANIC: Final = re.compile(r"overflow:([a-z0-9_]+)")
 _OVERFLOW: Final = "paper.overflow"
@@ -35,11 +36,13 @@ _NO_GLYPH: Final = "paper.glyph_missing"
 
 
 def font_dirs(env: Mapping[str, str] | None = None) -> tuple[Path, ...]:
-    """Where fonts are looked for, best first: JUKI_FONT_DIR, JUKI_HOME/fonts (default ./.juki/fonts), the system's."""
+    """Where fonts are looked for, best first: JUKI_FONT_DIR, JUKI_HOME/fonts (default ./.juki/fonts), the same of the
+    checkout this code runs from (where `scripts/setup` puts them), the system's.
+    """
     given = os.environ if env is None else env
     named = given.get("JUKI_FONT_DIR", "")
     home = Path(given.get("JUKI_HOME", "") or ".juki") / "fonts"
-    return (*((Path(named),) if named else ()), home, Path("/usr/share/fonts"))
+    return (*((Path(named),) if named else ()), home, _CHECKOUT / ".juki" / "fonts", Path("/usr/share/fonts"))
 
 
 def find_font(dirs: tuple[Path, ...] | None = None) -> Path:

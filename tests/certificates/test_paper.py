@@ -20,9 +20,10 @@ def test_a_missing_font_names_the_folders_and_the_remedy(tmp_path: Path) -> None
 
 
 def test_the_setting_comes_before_the_state_folder_and_the_system(tmp_path: Path) -> None:
-    """JUKI_FONT_DIR, then JUKI_HOME/fonts, then the system's fonts."""
+    """JUKI_FONT_DIR, then JUKI_HOME/fonts, then the checkout's, then the system's fonts."""
     dirs = paper.font_dirs({"JUKI_FONT_DIR": str(tmp_path), "JUKI_HOME": "/srv/juki"})
-    assert dirs == (tmp_path, Path("/srv/juki/fonts"), Path("/usr/share/fonts"))
+    checkout = Path(paper.__file__).resolve().parents[2]
+    assert dirs == (tmp_path, Path("/srv/juki/fonts"), checkout / ".juki" / "fonts", Path("/usr/share/fonts"))
     assert paper.font_dirs({})[0] == Path(".juki/fonts")
 
 
