@@ -119,6 +119,7 @@ async def test_a_post_from_another_site_is_refused(
         {"origin": "https://evil.example"},
         {"origin": ORIGIN, "sec-fetch-site": "cross-site"},
         {"origin": "null"},
+        {"origin": "https://evil.example", "sec-fetch-site": "same-origin"},
         {},
     ):
         answer = await clerk.client.post(f"/{IWAKI}/logout", data=data, headers=page | headers)
