@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from juki.dates import RegistryDate
 from juki.personal import SealedGroup
-from juki.vault import DoesNotOpen, KeyRing, LocalKms, Purged, TenantKeys, TenantRing, new_root
+from juki.vault import BudgetSpent, DoesNotOpen, Purged, Spending, TenantRing, VersionRetired
+from juki.vault.ring import MESSAGES_PER_KEY_MAX, ROTATION_DUE_AT
+from juki.vault.roots import derive
 
 
 class Basic(SealedGroup, frozen=True, kw_only=True):
@@ -24,60 +31,189 @@ class Basic(SealedGroup, frozen=True, kw_only=True):
 BASIC = Basic(name="見本　花子", birth=RegistryDate(1980, 4, 1), name_kana="ミホン ハナコ", sex="2")
 
 
-def keys_of(kms: LocalKms, tenant: str, *, versions: int = 1) -> TenantKeys:
-    """A tenant's key and roots, as provisioning makes them."""
-    key = kms.create_key(f"juki-{tenant}")
-    roots = [new_root(kms, key, tenant, "seal", v) for v in range(1, versions + 1)]
-    return TenantKeys(
-        tenant=tenant, roots=(*roots, new_root(kms, key, tenant, "index", 1)), seal_version=versions, index_active="a"
-    )
+def roots(*versions: int) -> dict[int, bytearray]:
+    """Roots that are the same in every run, so a failing example fails again."""
+    return {v: bytearray(bytes((v % 256,)) * 32) for v in versions}
 
 
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> TenantRing:
-    kms = LocalKms(tmp_path_factory.mktemp("kms"))
-    keys = keys_of(kms, "072044")
-    return KeyRing(kms, lambda _: keys).get_sync("072044")
+def ring_of(tenant: str = "072044", *versions: int, **options: Any) -> TenantRing:
+    """A ring without a KMS."""
+    held = versions or (1,)
+    return TenantRing(tenant, roots(*held), max(held), {}, "", **options)
 
 
-def test_a_group_opens_to_what_was_sealed(ring: TenantRing) -> None:
-    """R-A-2.6-RET-05: data at rest is only readable with the tenant's key."""
-    sealed = ring.seal("resident_version", "basic", "1000000001", 1, BASIC)
-    assert ring.open("resident_version", "basic", "1000000001", 1, sealed, Basic) == BASIC
-    assert "花子".encode() not in sealed
+RING = ring_of()
+PLACES = st.tuples(st.text(min_size=1, max_size=8), st.text(max_size=8), st.text(max_size=12), st.integers(0, 2**63))
+VALUES = st.builds(
+    Basic,
+    name=st.text(max_size=40),
+    birth=st.builds(RegistryDate, st.integers(0, 9999), st.integers(0, 12), st.integers(0, 31)),
+    name_kana=st.text(max_size=40),
+    sex=st.sampled_from("012"),
+    head_name=st.text(max_size=20),
+)
 
 
-def test_a_flipped_bit_in_any_byte_does_not_open(ring: TenantRing) -> None:
-    """R-A-2.6-RET-05: every byte of the sealed value is authenticated."""
-    sealed = ring.seal("resident_version", "basic", "1000000001", 1, BASIC)
-    for at in range(len(sealed)):
-        broken = sealed[:at] + bytes((sealed[at] ^ 1,)) + sealed[at + 1 :]
-        with pytest.raises(Exception, match=r"vault\.(does_not_open|version_retired)"):
-            ring.open("resident_version", "basic", "1000000001", 1, broken, Basic)
+@given(PLACES, VALUES)
+def test_a_group_opens_to_what_was_sealed(place: tuple[str, str, str, int], value: Basic) -> None:
+    """R-1-2.6-RET-05: data at rest is readable with the tenant's key, as it was entered."""
+    assert RING.open(*place, RING.seal(*place, value), Basic) == value
 
 
-def test_a_wiped_ring_opens_nothing(tmp_path: Path) -> None:
-    kms = LocalKms(tmp_path)
-    keys = keys_of(kms, "072044")
-    keyring = KeyRing(kms, lambda _: keys)
-    held = keyring.get_sync("072044")
-    sealed = held.seal("t", "g", "k", 1, b"x")
-    keyring.purge("072044")
-    with pytest.raises(Purged):
-        held.open("t", "g", "k", 1, sealed, bytes)
+@given(PLACES, st.binary(max_size=300))
+def test_bytes_open_to_what_was_sealed(place: tuple[str, str, str, int], value: bytes) -> None:
+    assert RING.open(*place, RING.seal(*place, value), bytes) == value
+
+
+@given(PLACES, PLACES)
+def test_a_value_opens_nowhere_but_in_its_place(
+    here: tuple[str, str, str, int], there: tuple[str, str, str, int]
+) -> None:
+    """R-1-2.6-RET-05: copied to another table, group, row or row version, a value does not open."""
+    assume(here != there)
+    sealed = RING.seal(*here, b"x")
     with pytest.raises(DoesNotOpen):
-        keyring.get_sync("072044").open("t", "g", "other", 1, sealed, bytes)
+        RING.open(*there, sealed, bytes)
 
 
-def test_searches_find_what_rows_store(ring: TenantRing) -> None:
-    index = ring.index
-    for household in map(str, range(300)):
-        assert index.name_tag("family", "佐藤", household) in index.name_tags("family", "佐藤")
-        assert index.name_tag("full", "佐藤　花子", household) in index.name_tags("full", "佐藤花子")
-        kana = set(index.kana_tokens("サトウ", "ハナコ", household))
-        for query in (index.kana_query("サ"), index.kana_query("サト", "ハ"), index.kana_query("サトウ", "ハナコ")):
-            assert all(kana & set(anyof) for anyof in query)
-        birth = set(index.birth_tokens("1980-04-01", household))
-        assert all(birth & set(anyof) for anyof in index.birth_query(1980, 4, 1) + index.birth_query(1980, 4))
-        where = set(index.address_tokens("福島県いわき市平字梅本21番地", household))
-        assert all(where & set(anyof) for anyof in index.address_query("平字梅本21"))
+@given(st.text(max_size=6), st.text(max_size=6), st.text(max_size=6))
+def test_no_two_places_read_the_same(one: str, two: str, three: str) -> None:
+    """Names that only differ in where they are cut (ab|c, a|bc) are different places."""
+    joined = one + two + three
+    for cut in range(len(joined) + 1):
+        table, group = joined[:cut], joined[cut:]
+        if (table, group) != (one + two, three):
+            with pytest.raises(DoesNotOpen):
+                RING.open(table, group, "k", 1, RING.seal(one + two, three, "k", 1, b"x"), bytes)
+
+
+def test_any_changed_or_missing_byte_does_not_open() -> None:
+    """R-1-2.6-RET-05: header, nonce, content and tag are all bound."""
+    sealed = RING.seal("resident_version", "basic", "1000000001", 1, BASIC)
+    for at in range(len(sealed)):
+        for bit in (1, 0x80):
+            broken = sealed[:at] + bytes((sealed[at] ^ bit,)) + sealed[at + 1 :]
+            with pytest.raises((DoesNotOpen, VersionRetired)):
+                RING.open("resident_version", "basic", "1000000001", 1, broken, Basic)
+        with pytest.raises(DoesNotOpen):
+            RING.open("resident_version", "basic", "1000000001", 1, sealed[:at], Basic)
+    with pytest.raises(DoesNotOpen):
+        RING.open("resident_version", "basic", "1000000001", 1, sealed + b"\0", Basic)
+
+
+def test_the_same_root_under_another_tenants_code_opens_nothing() -> None:
+    """The tenant is part of what is bound, not only of the key."""
+    sealed = ring_of("072044").seal("t", "g", "k", 1, b"x")
+    with pytest.raises(DoesNotOpen):
+        ring_of("075418").open("t", "g", "k", 1, sealed, bytes)
+
+
+def test_another_service_has_other_keys() -> None:
+    """R-1-2.6-RET-04: what the registry sealed the audit service cannot open, though the root is one."""
+    sealed = ring_of().seal("t", "g", "k", 1, b"x")
+    with pytest.raises(DoesNotOpen):
+        ring_of(service="audit").open("t", "g", "k", 1, sealed, bytes)
+
+
+def test_the_sealed_form_is_the_documented_one() -> None:
+    """format(1) algorithm(1) version(2) nonce(12) ciphertext tag(16), opened here by hand."""
+    sealed = ring_of("072044", 1, 2, 258).seal("resident_version", "basic", "1000000001", 7, b"content")
+    assert sealed[:4] == bytes((1, 1)) + (258).to_bytes(2, "big")
+    assert len(sealed) == 4 + 12 + len(b"content") + 16
+    key = derive(bytes((2,)) * 32, "seal", "registry", "resident_version", "basic")
+    bound = b"".join(
+        len(part).to_bytes(2, "big") + part
+        for part in (b"\x01", b"072044", b"resident_version", b"basic", (258).to_bytes(2, "big"))
+    )
+    row = (10).to_bytes(2, "big") + (7).to_bytes(8, "big") + b"1000000001"
+    assert AESGCM(key).decrypt(sealed[4:16], sealed[16:], bound + row) == b"content"
+
+
+def test_old_versions_open_and_the_newest_seals() -> None:
+    old = ring_of("072044", 1)
+    both = ring_of("072044", 1, 2)
+    sealed = old.seal("t", "g", "k", 1, BASIC)
+    assert both.open("t", "g", "k", 1, sealed, Basic) == BASIC
+    resealed = both.reseal("t", "g", "k", 1, sealed)
+    assert (both.version_of(sealed), both.version_of(resealed)) == (1, 2)
+    assert both.reseal("t", "g", "k", 1, resealed) is resealed
+    assert both.open("t", "g", "k", 1, resealed, Basic) == BASIC
+    with pytest.raises(VersionRetired):
+        old.open("t", "g", "k", 1, resealed, Basic)
+
+
+def test_no_nonce_is_met_twice() -> None:
+    """Across refills, threads and a fork of the process."""
+    with ThreadPoolExecutor(4) as threads:
+        drawn = [
+            sealed[4:16]
+            for some in threads.map(lambda _: [_seal_one() for _ in range(3000)], range(4))
+            for sealed in some
+        ]
+    assert len(set(drawn)) == 12_000
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, b"".join(_seal_one()[4:16] for _ in range(50)))
+        os._exit(0)
+    mine = {_seal_one()[4:16] for _ in range(50)}
+    os.waitpid(child, 0)
+    theirs = os.read(reader, 600)
+    assert mine.isdisjoint(theirs[i : i + 12] for i in range(0, 600, 12))
+
+
+def _seal_one() -> bytes:
+    return RING.seal("t", "g", "k", 1, b"x")
+
+
+def test_a_spent_key_stops_sealing_and_asks_for_rotation_before() -> None:
+    """2^28 values a key: the signal comes early, the stop is hard, reading goes on, other groups too."""
+    asked: list[tuple[str, int]] = []
+    spending = Spending()
+    spending.start_from("072044", 1, "t", "g", ROTATION_DUE_AT - 2)
+    ring = ring_of(spending=spending, on_rotation_due=lambda tenant, version: asked.append((tenant, version)))
+    ring.seal("t", "g", "k", 1, b"x")
+    assert asked == []
+    sealed = ring.seal("t", "g", "k", 1, b"x")
+    assert asked == [("072044", 1)]
+    spending.start_from("072044", 1, "t", "g", MESSAGES_PER_KEY_MAX - 1)
+    ring = ring_of(spending=spending)
+    ring.seal("t", "g", "k", 1, b"x")
+    for _ in range(3):
+        with pytest.raises(BudgetSpent) as spent:
+            ring.seal("t", "g", "k", 1, b"x")
+        assert spent.value.status == 503
+    assert ring.open("t", "g", "k", 1, sealed, bytes) == b"x"
+    ring.seal("t", "other", "k", 1, b"x")
+    ring_of("072044", 1, 2, spending=spending).seal("t", "g", "k", 1, b"x")
+
+
+def test_what_was_spent_is_not_forgotten_with_a_ring() -> None:
+    spending = Spending()
+    spending.start_from("072044", 1, "t", "g", MESSAGES_PER_KEY_MAX - 3)
+    for _ in range(3):
+        ring_of(spending=spending).seal("t", "g", "k", 1, b"x")
+    with pytest.raises(BudgetSpent):
+        ring_of(spending=spending).seal("t", "g", "k", 1, b"x")
+
+
+def test_a_wiped_ring_holds_no_root() -> None:
+    """Cryptographic erase: the buffers are overwritten, not only dropped."""
+    ring = ring_of("072044", 1, 2)
+    sealed = ring.seal("t", "g", "k", 1, b"x")
+    held = list(vars(ring)["_roots"].values())
+    ring.wipe()
+    assert all(root == bytes(32) for root in held)
+    for use in (lambda: ring.open("t", "g", "k", 1, sealed, bytes), lambda: ring.seal("t", "new", "k", 1, b"x")):
+        with pytest.raises(Purged):
+            use()
+
+
+def test_no_fault_tells_what_was_sealed() -> None:
+    """Names of tables and codes, nothing of the person."""
+    sealed = RING.seal("t", "g", "1000000001", 1, BASIC)
+    with pytest.raises(DoesNotOpen) as broken:
+        RING.open("t", "g", "1000000002", 1, sealed, Basic)
+    text = f"{broken.value!s} {broken.value!r} {broken.value.facts}"
+    assert "1000000002" not in text
+    assert "花子" not in text

@@ -83,8 +83,14 @@ def encrypt_to(recipient_public_pem: bytes, source: BinaryIO, sink: BinaryIO) ->
 
 
 def decrypt_with(private_pem: bytes, source: BinaryIO, sink: BinaryIO, *, password: bytes | None = None) -> int:
-    """Open a box; returns the number of plaintext bytes. Raises DoesNotOpen for a wrong key, a change or a cut."""
-    private = serialization.load_pem_private_key(private_pem, password)
+    """Open a box; returns the number of plaintext bytes.
+
+    Raises DoesNotOpen for a wrong key, a change or a cut, Invalid `vault.private_key` for a key that cannot be read.
+    """
+    try:
+        private = serialization.load_pem_private_key(private_pem, password)
+    except (ValueError, TypeError) as error:
+        raise Invalid("vault.private_key", "not a private key in PEM, or a wrong password") from error
     start = _read_full(source, len(MAGIC) + 3)
     if len(start) < len(MAGIC) + 3 or not start.startswith(MAGIC):
         raise DoesNotOpen("vault.not_a_box", "the file does not begin as a box")

@@ -139,8 +139,8 @@ class TenantRing:
             seat = self._sealing[table, group]
         except KeyError:
             seat = self._take_seat(table, group)
-        if seat.spend() >= ROTATION_DUE_AT:
-            self._mind_budget(seat, table, group)
+        if (spent := seat.spend()) >= ROTATION_DUE_AT:
+            self._mind_budget(spent, table, group)
         raw_key = key.encode()
         try:
             nonce = _nonces.pop()
@@ -249,11 +249,12 @@ class TenantRing:
             raise VersionRetired(detail=f"{table} {group}", version=version)
         return _Seat(root, self.tenant, version, self.service, table, group)
 
-    def _mind_budget(self, seat: _Seat, table: str, group: str) -> None:
-        if seat.spend() > MESSAGES_PER_KEY_MAX:
+    def _mind_budget(self, spent: int, table: str, group: str) -> None:
+        if spent > MESSAGES_PER_KEY_MAX:
             raise BudgetSpent(detail=f"{self.tenant} {table} {group}", version=self.seal_version)
         if self._on_rotation_due is not None:
-            self._on_rotation_due(self.tenant, self.seal_version)
+            told, self._on_rotation_due = self._on_rotation_due, None  # once per ring: each reload says it again
+            told(self.tenant, self.seal_version)
 
 
 def _decoder(type: type[T]) -> Callable[[bytes], T]:
