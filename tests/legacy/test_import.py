@@ -16,8 +16,6 @@ from juki.tenancy import Fleet
 
 from .conftest import CODES, truth
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
 
 @pytest.fixture(scope="module")
 def importer(caller: Callable[..., Caller]) -> Callable[[str], Caller]:

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from juki.audit import Operation
+from juki.legacy.assemble import measure_of
 from juki.legacy.judge import Taken
 from juki.legacy.model import Counts, Entry, Outcome, Report, Totals, WorkItem
 from juki.legacy.original import restore, shorten
@@ -19,7 +20,7 @@ from juki.legacy.survey import Place
 from juki.personal import Personal
 from juki.problem import Conflict, Unavailable
 from juki.registry import COPY_COLUMNS, COPY_TYPES, copy_rows, event_row, subject_rows, to_index
-from juki.registry.model import MIGRATION, Event, MeasureState, Record, SupportMeasure
+from juki.registry.model import MIGRATION, Event, Measure, MeasureState, Record, SupportMeasure
 from juki.tenancy import Tenant, enter_write
 from juki.vault import TenantRing
 
@@ -269,7 +270,7 @@ def chunk_rows(
     for taken in result.taken:
         if taken.measure is not None:
             measure_no = run.first_measure + taken.row - first_row["support"]
-            _measure_rows(ring, tables, measure_no, taken.measure, run.started_at)
+            measure_rows(ring, measure_of(taken.measure, measure_no, run.started_at), tables)
         tables["import_original"].append(_original(ring, run, place, taken.place, taken.atena_no, taken.version_no))
     for at, ordinal, code in result.codes:
         stock_no = run.first_code + ordinal
@@ -306,27 +307,41 @@ def _person_rows(ring: TenantRing, run: Run, person: list[Taken], tables: dict[s
         records.append(msgspec.structs.replace(taken.incoming.record, event_no=event_no))
         event: Event = msgspec.structs.replace(taken.incoming.event, event_no=event_no)
         tables["event"].append(event_row(ring, event))
-    indexed = {record.version_no for record in to_index(records)}
+    resident_rows(ring, records, tables)
+
+
+def resident_rows(ring: TenantRing, versions: Sequence[Record], tables: dict[str, Rows]) -> None:
+    """Add the rows of one resident, every version: sealed, indexed where something to search by is new, numbers once."""
+    indexed = {record.version_no for record in to_index(versions)} if len(versions) > 1 else {versions[0].version_no}
     numbers: dict[str, dict[tuple[object, ...], None]] = {}
-    for record in records:
+    for record in versions:
         for table, rows in copy_rows(ring, record, indexed=record.version_no in indexed).items():
             if table.startswith("resident_number"):
                 numbers.setdefault(table, {}).update(dict.fromkeys(rows))
-            else:
-                tables[table] += rows
-    for table, rows in numbers.items():
-        tables[table] += rows
+            elif rows:
+                tables.setdefault(table, []).extend(rows)
+    for table, unique in numbers.items():
+        tables.setdefault(table, []).extend(unique)
 
 
-def _measure_rows(
-    ring: TenantRing, tables: dict[str, Rows], measure_no: int, content: SupportMeasure, known_from: dt.datetime
-) -> None:
-    state = MeasureState.PROVISIONAL if content.provisional else MeasureState.IN_FORCE
-    ends_on = content.provisional_until if content.provisional else content.ends_on
-    sealed = ring.seal("support_measure", "support", str(measure_no), 1, content)
-    tables["support_measure"].append((measure_no, 1, state.value, ends_on, known_from, MIGRATION.code, sealed))
+def measure_rows(ring: TenantRing, measure: Measure, tables: dict[str, Rows]) -> None:
+    """Add the rows of one version of a 支援措置."""
+    content = measure.content
+    ends_on = content.provisional_until if measure.state is MeasureState.PROVISIONAL else content.ends_on
+    sealed = ring.seal("support_measure", "support", str(measure.measure_no), measure.version_no, content)
+    tables.setdefault("support_measure", []).append(
+        (
+            measure.measure_no,
+            measure.version_no,
+            measure.state.value,
+            ends_on,
+            measure.known_from,
+            measure.entered_by,
+            sealed,
+        )
+    )
     for slot, indexer in ring.write_indexes().items():
-        tables[f"support_subject_{slot}"] += subject_rows(indexer, measure_no, content)
+        tables.setdefault(f"support_subject_{slot}", []).extend(subject_rows(indexer, measure.measure_no, content))
 
 
 def _original(
