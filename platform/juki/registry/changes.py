@@ -27,7 +27,7 @@ from juki.registry.change import (
 )
 from juki.registry.query import digits
 from juki.registry.resident import Record
-from juki.registry.scene import Drawn, Needs, Scene
+from juki.registry.scene import Drawn, Needs, Scene, reseat
 
 _MY_NUMBER = "my_number.my_number"
 _RESIDENT_CODE = "resident_code.resident_code"
@@ -59,7 +59,14 @@ def check(change: Change, scene: Scene, code_rule: str) -> Findings:
 
 
 def apply(change: Change, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
-    """New versions that the change makes, unstamped. Pure: the same change on the same scene gives the same versions."""
+    """New versions that the change makes, unstamped, every household whole on every day from then on.
+
+    Pure: the same change on the same scene with the same numbers gives the same versions.
+    """
+    return reseat(scene, _apply(change, scene, drawn))
+
+
+def _apply(change: Change, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     match change:
         case MoveIn():
             return move_in.apply(change, scene, drawn)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import msgspec
 
 from juki import letters, numbers
@@ -12,7 +10,7 @@ from juki.registry import items, rules
 from juki.registry.change import Amend, Correct, Finding, Findings, NumberSource
 from juki.registry.resident import Kind, Record, ResidentCode
 from juki.registry.scene import Drawn, Needs, Scene, outcome
-from juki.registry.timeline import as_of, correct_from, timeline
+from juki.registry.timeline import correct_from, timeline
 
 _NUMBER = "my_number.my_number"
 _CODE = "resident_code.resident_code"
@@ -87,51 +85,12 @@ def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
 
 
 def apply(change: Correct, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
-    """A version that corrects the one named, one for each later version with the same mistake, and the head's name."""
+    """A version that corrects the one named, and one for each later version with the same mistake."""
     del drawn
     versions = scene.records[change.atena_no]
     wrong = next(v for v in timeline(versions) if v.version_no == change.version_no)
     right = items.set_items(wrong, change.items)
-    fresh = [*correct_from(versions, wrong, right)]
-    if wrong.basic is None or right.basic is None or wrong.basic.name == right.basic.name:
-        return tuple(fresh)
-    name = right.basic.name
-    as_head = [v for v in fresh if v.is_head]
-    fresh = [_named(v, name) if v.is_head else v for v in fresh]
-    if as_head:
-        corrected = {v.version_no: v for v in versions}
-        fresh += _head_name(scene, corrected[as_head[0].corrects_version or wrong.version_no], name)
-    return tuple(fresh)
-
-
-def _named(record: Record, head_name: str) -> Record:
-    basic = record.basic
-    return (
-        record
-        if basic is None
-        else msgspec.structs.replace(record, basic=msgspec.structs.replace(basic, head_name=head_name))
-    )
-
-
-def _head_name(scene: Scene, head: Record, name: str) -> Iterable[Record]:
-    """Corrections of the members who carry the wrong name of their head, from the head's wrong version on."""
-    for atena_no, versions in scene.records.items():
-        line = timeline(versions)
-        held = as_of(line, head.valid_from)
-        first = next(
-            (
-                v
-                for v in line
-                if v.setai_no == head.setai_no
-                and (v is held or v.valid_from > head.valid_from)
-                and v.basic is not None
-                and head.basic is not None
-                and v.basic.head_name == head.basic.name
-            ),
-            None,
-        )
-        if atena_no != head.atena_no and first is not None:
-            yield from correct_from(versions, first, _named(first, name))
+    return correct_from(versions, wrong, right)
 
 
 def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:

@@ -11,7 +11,7 @@ import msgspec
 from juki.personal import Personal
 from juki.registry.members import settle
 from juki.registry.resident import Record, Status
-from juki.registry.timeline import Event, as_of, timeline, weave
+from juki.registry.timeline import Event, as_of, same_content, timeline, weave
 
 
 class Scene(Personal, frozen=True, kw_only=True):
@@ -95,6 +95,50 @@ def outcome(
             continue
         fresh += weave(versions, before or record, record, day, force=(force or {}).get(atena_no, frozenset()))
     return tuple(fresh)
+
+
+def reseat(scene: Scene, fresh: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The new versions, and more where the change moves someone's place in the household on a later day.
+
+    A change may lie before others that are already recorded. From its first day on, every day on which the households
+    change is gone through, and head, order and the head's name are made to agree with who lives there on that day.
+    """
+    if not fresh:
+        return fresh
+    made = {(v.atena_no, v.version_no): v for v in fresh}
+    known: dict[str, dict[int, Record]] = {a: {v.version_no: v for v in held} for a, held in scene.records.items()}
+    for version in fresh:
+        known.setdefault(version.atena_no, {})[version.version_no] = version
+    start = min(v.valid_from for v in fresh)
+    lines = [v for held in known.values() for v in timeline(held.values())]
+    homes = {v.setai_no for v in fresh}
+    homes |= {v.setai_no for v in lines if v.atena_no in {f.atena_no for f in fresh}}
+    for day in sorted({v.valid_from for v in lines if v.valid_from >= start}):
+        for record in _unseated(known, homes, day):
+            held = known[record.atena_no][record.version_no]
+            if held.valid_from == day and (held.atena_no, held.version_no) in made:
+                version = record
+            else:
+                version = msgspec.structs.replace(
+                    record,
+                    version_no=max(known[record.atena_no]) + 1,
+                    valid_from=day,
+                    corrects_version=held.version_no if held.valid_from == day else None,
+                    cancels_version=None,
+                )
+            made[version.atena_no, version.version_no] = version
+            known[version.atena_no][version.version_no] = version
+    return tuple(made.values())
+
+
+def _unseated(known: Mapping[str, Mapping[int, Record]], homes: Iterable[str], day: dt.date) -> list[Record]:
+    """Residents of the households whose place on a day is not what it should be, as they should stand."""
+    held = {a: as_of(timeline(versions.values()), day) for a, versions in known.items()}
+    wrong: list[Record] = []
+    for setai_no in sorted(homes):
+        members = {a: r for a, r in held.items() if r and r.setai_no == setai_no and r.status is Status.RESIDENT}
+        wrong += [s for s in settle(members.values()) if not same_content(s, members[s.atena_no])]
+    return wrong
 
 
 def _marks(record: Record) -> dict[str, Any]:
