@@ -21,7 +21,6 @@ from juki.registry import enter_protection, suppress
 from juki.registry.model import GROUPS, Level, Measure, Process, Record, SupportMeasure
 from juki.tenancy import Fleet
 
-
 CODE = "075418"
 
 
