@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import logging
@@ -21,7 +22,7 @@ from litestar.openapi.spec import Components, SecurityRequirement, SecuritySchem
 from litestar.types import ControllerRouterHandler
 from litestar.utils.deprecation import LitestarDeprecationWarning
 
-from juki import console
+from juki import audit, console
 from juki.config import Config, load
 from juki.console.once import Once
 from juki.problem import JukiError
@@ -143,9 +144,13 @@ def _lifespan(config: Config, fleet: Fleet | None) -> Callable[[Litestar], Any]:
     async def span(app: Litestar) -> AsyncGenerator[None, None]:
         own = fleet is None
         app.state.fleet = await Fleet.open(config) if fleet is None else fleet
+        keeper = asyncio.create_task(audit.keep(app.state.fleet)) if own else None
         try:
             yield
         finally:
+            if keeper is not None:
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
             if own:
                 await app.state.fleet.close()
 
