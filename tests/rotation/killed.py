@@ -27,7 +27,6 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             _act(kind, code, 1 + kills % 3)
-            os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
             if os.WEXITSTATUS(status):
@@ -55,7 +54,8 @@ def _act(kind: str, code: str, boundary: int) -> None:
             rotate_kms(config, open_kms(config.kms_spec), code, actor="test", tell=tell)
         else:
             asyncio.run(_erase(code, tell))
-    except BaseException:
+        os._exit(0)
+    finally:
         traceback.print_exc()
         os._exit(1)
 

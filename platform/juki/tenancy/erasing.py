@@ -179,6 +179,13 @@ class Eraser:
                 (self.code, tenant.state, tenant.epoch + 1, actor),
             )
 
+    def strike_out(self) -> None:
+        """Remove the directory row itself, for what was never a municipality. Conflict `erase.not_finished`."""
+        left = self.left()
+        if left.relations or left.roles or left.roots:
+            raise Conflict("erase.not_finished", "something of this tenant is still there")
+        self._connection.execute("DELETE FROM control.tenant WHERE code = %s", (self.code,))
+
     def left(self) -> Leftovers:
         """What can still be found, by looking again."""
         counted = self._connection.execute(
