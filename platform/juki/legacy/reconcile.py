@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any, Final
-
-import psycopg
+from typing import Final
 
 from juki.legacy import store
 from juki.legacy.model import Check, Counts, Outcome, Totals
@@ -18,7 +16,7 @@ from juki.legacy.plan import Plan, measure_digest, version_totals
 from juki.legacy.store import Run
 from juki.registry import events_sync, iter_records_sync
 from juki.registry.model import Record, Status
-from juki.tenancy import Tenant
+from juki.tenancy import Connection, Tenant
 from juki.vault import TenantRing
 
 SAMPLE: Final = 60
@@ -71,9 +69,7 @@ def against_slip(plan: Plan, counts: Counts) -> Reconciled:
     return found
 
 
-def against_register(
-    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, plan: Plan, run: Run
-) -> Reconciled:
+def against_register(connection: Connection, tenant: Tenant, ring: TenantRing, plan: Plan, run: Run) -> Reconciled:
     """Everything of a run read back from the register and compared with the totals of the source."""
     counts, totals = store.chunk_totals(connection, tenant, ring, run)
     found = against_slip(plan, counts)
@@ -103,9 +99,7 @@ def _rows(plan: Plan, kind: str) -> int:
     return plan.survey.rows_of_kind(kind)
 
 
-def _against_work_list(
-    connection: psycopg.Connection[Any], tenant: Tenant, run: Run, counts: Counts, found: Reconciled
-) -> None:
+def _against_work_list(connection: Connection, tenant: Tenant, run: Run, counts: Counts, found: Reconciled) -> None:
     kept = store.originals_kept(connection, tenant, run)
     for name in sorted({*counts.taken, *kept}):
         found.same(f"original rows of {name} kept", counts.taken.get(name, 0), kept.get(name, 0))
@@ -119,7 +113,7 @@ def _against_work_list(
 
 
 def _read_back(
-    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, plan: Plan, run: Run, found: Reconciled
+    connection: Connection, tenant: Tenant, ring: TenantRing, plan: Plan, run: Run, found: Reconciled
 ) -> tuple[Totals, Counts, int]:
     """Totals and counts of what is stored; a sample of the persons is compared with the source item by item."""
     total, counts, sampled = Totals(), Counts(), 0
@@ -149,9 +143,7 @@ def _count(counts: Counts, versions: list[Record]) -> None:
     Counts.bump(counts.kinds, f"{latest.kind.value} {'current' if latest.status is Status.RESIDENT else 'removed'}")
 
 
-def _batches(
-    connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing
-) -> Iterator[list[tuple[Record, ...]]]:
+def _batches(connection: Connection, tenant: Tenant, ring: TenantRing) -> Iterator[list[tuple[Record, ...]]]:
     """Every resident with every version, some hundreds at a time."""
     batch: list[tuple[Record, ...]] = []
     for versions in iter_records_sync(connection, tenant.schema, ring, batch=_BATCH):

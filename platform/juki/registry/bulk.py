@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mappi
 from itertools import groupby
 from typing import Any, Final
 
-import psycopg
-
 from juki.audit import Operation
 from juki.registry import store
 from juki.registry.index import (
@@ -28,7 +26,7 @@ from juki.registry.measures import SupportMeasure
 from juki.registry.protection_store import SUBJECT, subjects
 from juki.registry.resident import GROUPS, Record
 from juki.registry.timeline import Event
-from juki.tenancy import TenantSession
+from juki.tenancy import Connection, TenantSession
 from juki.vault import TenantRing
 
 _VERSION = tuple(name.strip() for name in store.VERSION_COLUMNS.split(","))
@@ -118,7 +116,7 @@ _PAGE: Final = (
 
 
 def iter_records_sync(
-    connection: psycopg.Connection[Any],
+    connection: Connection,
     schema: str,
     ring: TenantRing,
     *,
@@ -137,9 +135,7 @@ def iter_records_sync(
             yield versions
 
 
-def events_sync(
-    connection: psycopg.Connection[Any], schema: str, ring: TenantRing, event_nos: Collection[int]
-) -> dict[int, Event]:
+def events_sync(connection: Connection, schema: str, ring: TenantRing, event_nos: Collection[int]) -> dict[int, Event]:
     """Changes by number, on a connection of the caller's own as for `iter_records_sync`."""
     query = store.page_query(
         "SELECT event_no, reason, occurred_on, notified_on, processed_on, known_from, case_no, cancels_event, "
