@@ -31,7 +31,7 @@ _REJECT: Final = ("entry_no", "run_no", "outcome", "file", "line", "item", "valu
 _MEASURE: Final = ("measure_no", "version_no", "state", "ends_on", "known_from", "entered_by", "measure_sealed")
 _STOCK: Final = ("stock_no", "added_at", "added_by", "code_sealed")
 _SUBJECT: Final = ("subject_fp", "measure_no")
-_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     **COPY_COLUMNS,
     "support_measure": _MEASURE,
     "support_subject_a": _SUBJECT,
@@ -243,7 +243,7 @@ def copy_table(
     batch = rows if isinstance(rows, list) else list(rows)
     if not batch:
         return
-    columns = ", ".join(_COLUMNS[table])
+    columns = ", ".join(COLUMNS[table])
     query = sql.SQL("COPY {}.{} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(tenant.schema),
         sql.Identifier(table),
@@ -264,7 +264,7 @@ def chunk_rows(
     first_row: Mapping[str, int],
 ) -> dict[str, Rows]:
     """Table -> rows of a chunk, sealed and indexed, ready for COPY."""
-    tables: dict[str, Rows] = {name: [] for name in _COLUMNS}
+    tables: dict[str, Rows] = {name: [] for name in COLUMNS}
     for person in _by_person(result.taken):
         _person_rows(ring, run, person, tables, first_row["resident"])
     for taken in result.taken:
