@@ -275,3 +275,17 @@ async def test_a_terminal_is_enrolled_once_with_its_code(town: Town) -> None:
     assert await code_of(audit.enrol_terminal(town.fleet, HIRONO, other)) == "access.enrol_code"
     town.later(hours=25)
     assert await code_of(audit.enrol_terminal(town.fleet, IWAKI, other)) == "access.enrol_code"
+
+
+async def test_guessing_the_password_at_an_open_desk_locks_and_ends_the_session(town: Town) -> None:
+    """R-1-3.3-AUT-03: changing password or one-time secret asks for the password, and counts wrong ones."""
+    opened = await town.sign_in("sato.m")
+    caller = await town.resume(opened)
+    for number in range(5):
+        change = audit.change_password(town.fleet, caller, "guess", "Kawa-to-yama-2026")
+        renew = audit.change_otp(town.fleet, caller, "guess", town.made.operators[1].otp_secret, "000000")
+        deed, unused = (change, renew) if number % 2 else (renew, change)
+        unused.close()
+        assert await code_of(deed) == "access.login_failed"
+    assert await code_of(town.resume(opened)) == "access.session_ended"
+    assert await code_of(town.sign_in("sato.m")) == "access.locked"

@@ -189,6 +189,22 @@ async def reset(work: Work, operator_id: str) -> FirstSecrets:
     return handed
 
 
+async def prove_password(work: Work, password: str) -> Refused | None:
+    """The refusal where this is not the acting person's password, counted as at a log-in; it must be committed.
+
+    Whoever sits at an unlocked desk guesses no more often than whoever stands at the log-in; the last wrong guess ends
+    the session.
+    """
+    held = await store.credential(work.session, work.ring, work.by.actor_id)
+    if held is None or (held.locked_until is not None and held.locked_until > work.now):
+        return Refused("access.locked", "the account is locked for a time")
+    if credentials.verify_password(password, held.secret.password_digest, work.policy):
+        return None
+    if await sessions.count_failure(work, held):
+        await sessions.end_all(work, held.operator_id, "locked")
+    return Refused("access.login_failed", "the present password is wrong")
+
+
 async def change_password(work: Work, old_password: str, new_password: str) -> None:
     """パスワード変更 of the acting person; the half-year term starts anew (R-1-3.3-AUT-04).
 

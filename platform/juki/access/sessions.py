@@ -86,14 +86,19 @@ async def _prove(
     step = credentials.matching_step(held.secret.otp_secret, typed.otp, work.now, held.last_step)
     if right and step is not None:
         return step
-    failures = held.failures + 1
-    until = None
-    if failures >= work.policy.failures_max:
-        until = work.now + dt.timedelta(seconds=work.policy.lock_seconds)
-        failures = 0
-        await store.add_account_event(work.session, account.operator_id, "locked", work.now, "system:login")
-    await store.count_failure(work.session, account.operator_id, failures, until)
+    await count_failure(work, held)
     return await _deny(work, account.operator_id, terminal.terminal_id, "access.login_failed")
+
+
+async def count_failure(work: Work, held: CredentialRow) -> bool:
+    """One more wrong secret; True where it was one too many and the account is locked for a time."""
+    failures, until = held.failures + 1, None
+    locked = failures >= work.policy.failures_max
+    if locked:
+        failures, until = 0, work.now + dt.timedelta(seconds=work.policy.lock_seconds)
+        await store.add_account_event(work.session, held.operator_id, "locked", work.now, "system:login")
+    await store.count_failure(work.session, held.operator_id, failures, until)
+    return locked
 
 
 async def _why_not(work: Work, typed: Login, account: OperatorRow, terminal: TerminalRow) -> str:

@@ -54,13 +54,21 @@ async def sign_out(fleet: Fleet, caller: Caller, *, states: Collection[str] = OP
 async def change_password(fleet: Fleet, caller: Caller, old: str, new: str) -> None:
     """パスワード変更 of the acting person."""
     async with operation(fleet, caller, "account.password", purpose="パスワード変更") as op:
-        await accounts.change_password(op.work, old, new)
+        fault = await accounts.prove_password(op.work, old)
+        if fault is not None:
+            op.refuse(fault)
+        else:
+            await accounts.change_password(op.work, old, new)
 
 
 async def change_otp(fleet: Fleet, caller: Caller, password: str, otp_secret: str, otp: str) -> None:
     """ワンタイムコードの登録し直し by the acting person."""
     async with operation(fleet, caller, "account.otp", purpose="ワンタイムコードの登録") as op:
-        await accounts.change_otp(op.work, password, otp_secret, otp)
+        fault = await accounts.prove_password(op.work, password)
+        if fault is not None:
+            op.refuse(fault)
+        else:
+            await accounts.change_otp(op.work, password, otp_secret, otp)
 
 
 async def enrol_terminal(fleet: Fleet, code: str, enrol_code: str) -> tuple[str, str]:

@@ -20,9 +20,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from juki import audit
-from juki.access import NewOperator, Work, accounts, grants, machines, store, terminals
+from juki.access import NewOperator, Work, accounts, grants, hours, machines, store, terminals
 from juki.access.bootstrap import Made, People, bootstrap, read_people
-from juki.access.model import system
+from juki.access.model import JAPAN, system
 from juki.audit import Login
 from juki.commands import Commands
 from juki.config import load
@@ -67,7 +67,19 @@ def _operator(noun: argparse.ArgumentParser) -> None:
     grant.add_argument("--duty")
     grant.add_argument("--until", type=dt.date.fromisoformat)
     grant.add_argument("--approve", type=int, metavar="NUMBER", help="approve this request")
-    _verb(verbs, "review", "report of accounts and rights, overdue first", "account.manage", _operator_review)
+    review = _verb(verbs, "review", "report of accounts and rights, overdue first", "account.manage", _operator_review)
+    review.add_argument("operator", nargs="?", help="with --decide: whose account")
+    review.add_argument("--decide", choices=("keep", "change", "end"))
+    leave = _verb(verbs, "leave", "a person retires or is transferred", "account.manage", _operator_leave)
+    leave.add_argument("operator")
+    leave.add_argument("--kind", required=True, choices=("retired", "transferred"))
+    leave.add_argument("--on", required=True, type=dt.date.fromisoformat, metavar="DATE")
+    hours_ = _verb(verbs, "hours", "approve use of a terminal outside hours", "account.approve", _operator_hours)
+    hours_.add_argument("operator")
+    hours_.add_argument("--at", required=True, metavar="TERMINAL")
+    hours_.add_argument("--from", dest="from_at", required=True, type=_moment, metavar="TIME")
+    hours_.add_argument("--until", required=True, type=_moment, metavar="TIME")
+    hours_.add_argument("--reason", required=True)
 
 
 def _terminal(noun: argparse.ArgumentParser) -> None:
@@ -237,7 +249,26 @@ async def _operator_grant(work: Work, options: argparse.Namespace) -> dict[str, 
     return {"grant_no": number, "state": "requested"}
 
 
+async def _operator_leave(work: Work, options: argparse.Namespace) -> dict[str, Any]:
+    await accounts.personnel_event(work, options.operator, options.kind, options.on)
+    return {"operator": options.operator, "kind": options.kind, "on": options.on.isoformat()}
+
+
+async def _operator_hours(work: Work, options: argparse.Namespace) -> dict[str, Any]:
+    account = await accounts.find(work, options.operator)
+    number = await hours.approve(work, account.operator_id, options.at, options.from_at, options.until, options.reason)
+    return {"approval_no": number, "operator": account.operator_id}
+
+
+def _moment(text: str) -> dt.datetime:
+    """An ISO time; without a zone it is Japanese time."""
+    moment = dt.datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=JAPAN)
+
+
 async def _operator_review(work: Work, options: argparse.Namespace) -> list[Any]:
+    if options.decide:
+        await accounts.decide_review(work, options.operator or "", options.decide)
     return [msgspec.to_builtins(line) for line in await accounts.review(work)]
 
 
