@@ -4,7 +4,7 @@ from juki.offboarding.ask import APPROVE_RIGHT, REQUEST_RIGHT, approve, request,
 from juki.offboarding.certify import Issued, check, checks_of, is_finished, issue, look, try_backup
 from juki.offboarding.container import open_export
 from juki.offboarding.erase import carry_out, start
-from juki.offboarding.export import Compared, Exported, compare, export
+from juki.offboarding.hand_over import Compared, Exported, compare, export
 from juki.offboarding.leave import STATES, begin, case_folder, check_withdrawable, give_back
 from juki.offboarding.status import Status, status
 from juki.offboarding.store import Wish

@@ -1,0 +1,101 @@
+"""引渡し: sealed to the municipality's key, opened by it alone, and equal when taken into another register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from juki import offboarding
+from juki.access.model import Caller
+from juki.offboarding.model import CaseState
+from juki.problem import Conflict, Unavailable
+from juki.tenancy import connect
+from juki.vault import DoesNotOpen, box
+
+from ..registry.conftest import Desk, three
+from .conftest import Leaver
+
+
+async def lived_in(leaver: Leaver, caller: Callable[..., Caller]) -> None:
+    """Two families in the register, one of them still a draft."""
+    desk = Desk(leaver.fleet, caller, leaver.code)
+    await desk.make(three("渡邊"))
+    await desk.enter(three("髙橋"))
+
+
+async def test_an_export_opens_with_the_municipalitys_key_alone_and_comes_back_equal(
+    leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
+) -> None:
+    """R-1-3.3-MED-01, R-1-3.4-OUT-06: nothing leaves unsealed, and nothing is lost on the way."""
+    await lived_in(leaver, caller)
+    await leaver.approved()
+    exported = await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    assert exported.balanced
+    assert exported.residents == 3
+    assert exported.log_entries > 3
+    assert leaver.case().state is CaseState.EXPORTED
+    written = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert {p.suffix for p in written} == {".box", ".json"}
+    assert not any("渡邊".encode() in p.read_bytes() for p in written)
+    stranger, _ = box.new_key_pair()
+    with pytest.raises(DoesNotOpen):
+        offboarding.open_export(tmp_path / "out", stranger, tmp_path / "stolen")
+    assert not any(p.is_file() for p in (tmp_path / "stolen").rglob("*"))
+    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    assert "渡邊" in (tmp_path / "opened" / "residents.csv").read_text(encoding="utf-8")
+    log = (tmp_path / "opened" / "audit_log.jsonl").read_bytes().splitlines()
+    assert len(log) == exported.log_entries
+    assert any(msgspec.json.decode(line)["action"] == "registry.confirm" for line in log)
+    compared = await offboarding.compare(leaver.config, leaver.fleet.kms, leaver.code, tmp_path / "opened")
+    assert compared.equal, compared.differences
+    assert compared.rows["residents.csv"] == 3
+    with connect(leaver.config, "deploy") as connection:
+        assert connection.execute("SELECT count(*) FROM control.tenant WHERE code LIKE '99%'").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't99%'").fetchone() == (0,)
+
+
+async def test_a_changed_row_is_found_by_the_comparison(
+    leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
+) -> None:
+    """The comparison notices one letter in one row of one file."""
+    await lived_in(leaver, caller)
+    await leaver.approved()
+    await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    residents = tmp_path / "opened" / "residents.csv"
+    residents.write_text(residents.read_text(encoding="utf-8").replace("渡邊", "渡辺", 1), encoding="utf-8", newline="")
+    with pytest.raises(Exception, match=r"legacy\.standard_file"):
+        await offboarding.compare(leaver.config, leaver.fleet.kms, leaver.code, tmp_path / "opened")
+
+
+async def test_an_export_that_was_cut_cannot_be_taken_for_one(
+    leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest is written last; without it nothing opens, the case stays where it was, and a new folder is needed."""
+    await lived_in(leaver, caller)
+    await leaver.approved()
+
+    async def cut(*_: object) -> int:
+        raise Unavailable("db.gone", "test")
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr("juki.offboarding.hand_over._write_log", cut)
+        await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    assert leaver.case().state is CaseState.LEAVING
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    with pytest.raises(Conflict) as refused:
+        await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    assert refused.value.code == "offboarding.export_exists"
+    exported = await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "again")
+    assert exported.balanced
+
+
+async def test_nothing_is_exported_while_the_counter_is_open(leaver: Leaver, tmp_path: Path) -> None:
+    """An export of a register that still changes would not be the last word."""
+    await leaver.ask()
+    with pytest.raises(Exception, match=r"offboarding\.no_case"):
+        await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
