@@ -35,6 +35,7 @@ class Person(NamedTuple):
     """What the searches can ask about one synthetic resident."""
 
     household: str
+    number: str
     family: str
     given: str
     family_kana: str
@@ -93,7 +94,7 @@ def people(count: int, seed: int, *, locality: float = 1.0) -> list[Person]:
             day = (1, 1) if rng.random() < 0.006 else (rng.randrange(1, 13), rng.randrange(1, 29))
             birth = f"{draw_year()}-{day[0]:02d}-{day[1]:02d}"
             name, kana = (family, family_kana) if rng.random() < 0.95 else draw_family()
-            found.append(Person(household, name, given, kana, given_kana, birth, address))
+            found.append(Person(household, f"{9 * 10**9 + len(found)}", name, given, kana, given_kana, birth, address))
     return found[:count]
 
 
@@ -159,9 +160,9 @@ def tokens(index: Indexer, person: Person) -> list[int]:
     """Everything the database sees of one resident."""
     return [
         index.name_tag("family", person.family, person.household),
-        index.name_tag("full", person.family + person.given, person.household),
-        *index.kana_tokens(person.family_kana, person.given_kana, person.household),
-        *index.birth_tokens(person.birth, person.household),
+        index.name_tag("full", person.family + person.given, person.number),
+        *index.kana_tokens(person.family_kana, person.given_kana, person.household, person.number),
+        *index.birth_tokens(person.birth, person.number),
         *index.address_tokens(person.address, person.household),
     ]
 

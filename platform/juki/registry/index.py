@@ -32,7 +32,7 @@ class BlindIndex(Protocol):
     def unique(self, index: str, value: str) -> bytes: ...
     def name_tag(self, field: str, folded: str, spread: str) -> int: ...
     def name_tags(self, field: str, folded: str) -> list[int]: ...
-    def kana_tokens(self, family: str, given: str, spread: str) -> list[int]: ...
+    def kana_tokens(self, family: str, given: str, spread: str, person: str = "") -> list[int]: ...
     def birth_tokens(self, iso: str, spread: str) -> list[int]: ...
     def address_tokens(self, folded: str, spread: str) -> list[int]: ...
 
@@ -56,16 +56,16 @@ def index_row(indexer: BlindIndex, record: Record) -> tuple[object, ...] | None:
     kana: list[int] = []
     for reading in kanas_of(basic):
         parts = [letters.kana_key(part) for part in parts_of(reading)]
-        kana += indexer.kana_tokens(parts[0], parts[1], spread)
+        kana += indexer.kana_tokens(parts[0], parts[1], spread, record.atena_no)
     text = letters.fold_address(record.address.address.text) if record.address is not None else ""
     return (
         record.atena_no,
         record.version_no,
         indexer.name_tag("family", letters.fold(family), spread),
-        indexer.name_tag("full", letters.fold(basic.name), spread),
+        indexer.name_tag("full", letters.fold(basic.name), record.atena_no),
         _other_tags(indexer, record, spread),
         list(dict.fromkeys(kana)) or None,
-        indexer.birth_tokens(basic.birth.iso(), spread) if basic.birth.year > 0 else None,
+        indexer.birth_tokens(basic.birth.iso(), record.atena_no) if basic.birth.year > 0 else None,
         indexer.address_tokens(text, spread) if text else None,
     )
 
@@ -80,7 +80,7 @@ def _other_tags(indexer: BlindIndex, record: Record, spread: str) -> list[int] |
         if position:
             family, _ = parts_of(name)
             tags[indexer.name_tag("family", letters.fold(family), spread)] = None
-            tags[indexer.name_tag("full", letters.fold(name), spread) | _FULL_MARK] = None
+            tags[indexer.name_tag("full", letters.fold(name), record.atena_no) | _FULL_MARK] = None
     return list(tags) or None
 
 

@@ -2,8 +2,9 @@
 
 Unique numbers get a 128-bit HMAC. Everything that repeats in a population (names, kana, birth, address) is smoothed: a
 value owns several *buckets*, more the commoner it is expected to be; every bucket is shared by many values; a row lies in
-one of its value's buckets, chosen by a keyed hash of its `spread` (世帯番号: so people who live together, and mostly share
-a name, give no hint that two buckets belong together). A search asks for all buckets of a value and the caller
+one of its value's buckets, chosen by a keyed hash of its `spread`: the 世帯番号 for what a household shares (family name,
+address), the 宛名番号 for what stays with a person (whole name, given name, birth), so that neither living together nor a
+history of many rows shows two buckets to belong together. A search asks for all buckets of a value and the caller
 opens the candidates and compares. Buckets of longer prefixes lie inside buckets of shorter ones, so the three tokens
 of a row tell no more than the longest alone.
 """
@@ -189,7 +190,7 @@ class Indexer:
         return mac(value.encode())[:16]
 
     def name_tag(self, field: str, folded: str, spread: str) -> int:
-        """The integer to store for one row; `field` is "family" or "full", `spread` the 世帯番号 of the row."""
+        """The integer to store for one row: `field` "family" spread by 世帯番号, or "full" spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
         plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
         return self._trees[field].path(plan, picks[_MARKS[field]])[0]
@@ -199,12 +200,16 @@ class Indexer:
         plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
         return self._trees[field].tokens(plan)
 
-    def kana_tokens(self, family: str, given: str, spread: str) -> list[int]:
-        """Six integers for an int[] with GIN: three for the family name, three for the given name (kana search keys)."""
-        picks = self._spreads.get(spread) or self._spread(spread)
+    def kana_tokens(self, family: str, given: str, spread: str, person: str = "") -> list[int]:
+        """Six integers for an int[] with GIN: three for the family name, three for the given name (kana search keys).
+
+        `spread` is the 世帯番号 and places the family name, `person` the 宛名番号 and places the given name.
+        """
         tokens: list[int] = []
-        for field, kana in (("kana.family", family[:_LEVELS_MAX]), ("kana.given", given[:_LEVELS_MAX])):
-            plan = self._plans.get((field, kana)) or self._plan(field, kana, _kana_prefixes(kana))
+        for field, kana, by in (("kana.family", family, spread), ("kana.given", given, person or spread)):
+            picks = self._spreads.get(by) or self._spread(by)
+            head = kana[:_LEVELS_MAX]
+            plan = self._plans.get((field, head)) or self._plan(field, head, _kana_prefixes(head))
             tokens += self._trees[field].path(plan, picks[_MARKS[field]])
         return tokens
 
@@ -219,7 +224,7 @@ class Indexer:
         return wanted
 
     def birth_tokens(self, iso: str, spread: str) -> list[int]:
-        """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts."""
+        """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
         paths = self._births.get(iso)
         if paths is None:
@@ -235,7 +240,7 @@ class Indexer:
         return [[path[-1] for path in self._deal.paths(parts)]]
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
-        """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second."""
+        """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by 世帯番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
         plan = self._plans.get(("address", folded)) or self._plan(
             "address", folded, _address_prefixes(*split_address(folded))
