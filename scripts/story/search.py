@@ -15,17 +15,17 @@ def run(world: World) -> dict[str, object]:
     clerk, _ = clerks(world)
     missing = clerk.http.post(f"/{clerk.code}/api/v1/search", json={"kana": "サトウ"})
     proved(missing.status_code == 422, "a search without a stated purpose is refused")
-    broad = find(clerk, address="福島県いわき市")
-    proved(len(broad["hits"]) == 50 and broad["capped"], "50 at most, and the answer says that there are more")
+    broad = find(clerk, kana="サ")
+    enough = world.residents >= 1500  # fewer people may not have fifty whose names begin so
+    proved(
+        len(broad["hits"]) <= 50 and (broad["capped"] or not enough),
+        "50 at most, and the answer says when there are more",
+    )
     variants = find(clerk, name="渡辺")
     written = {h["name"].split("　")[0] for h in variants["hits"]}
     proved(any("邊" in name or "邉" in name for name in written), "渡辺 finds 渡邊 and 渡邉")
     proved(all(h["variant"] for h in variants["hits"] if not h["name"].startswith("渡辺")), "variants are marked")
-    person = next(
-        h
-        for h in variants["hits"]
-        if h["status"] == "resident" and "-00" not in str(h["birth"]) and isinstance(h["birth"], str)
-    )
+    person = next(h for h in variants["hits"] if h["status"] == "resident" and _exact(h["birth"]))
     ways = _ways(clerk, person)
     for way, query in ways.items():
         found = {h["atena_no"] for h in find(clerk, **query)["hits"]}
@@ -51,7 +51,7 @@ def find(clerk: Clerk, **query: Any) -> dict[str, Any]:
 
 
 def _ways(clerk: Clerk, person: dict[str, Any]) -> dict[str, dict[str, str]]:
-    birth = dates.parse(person["birth"])
+    birth = dates.parse(_exact(person["birth"]))
     shown = ok(clerk.get(f"/records/{person['atena_no']}", groups="basic,address,my_number"), "the record")
     place = shown["address"]["address"]["text"]
     family = person["name_kana"].replace("　", " ").split(" ")[0]
@@ -63,6 +63,13 @@ def _ways(clerk: Clerk, person: dict[str, Any]) -> dict[str, dict[str, str]]:
         "個人番号": {"my_number": shown["my_number"]["my_number"]},
         "宛名番号": {"atena_no": person["atena_no"]},
     }
+
+
+def _exact(birth: str | dict[str, str]) -> str:
+    """The day as YYYY-MM-DD, empty where it is an expression or has unknown parts."""
+    if isinstance(birth, dict):
+        birth = "" if birth["note"] else birth["date"]
+    return "" if "-00" in birth else birth
 
 
 def _short(birth: dates.RegistryDate) -> str:
