@@ -20,7 +20,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
 from litestar.types import ControllerRouterHandler
-from litestar.utils.deprecation import LitestarDeprecationWarning
+from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 
 from juki import audit, console
 from juki.config import Config, load

@@ -127,7 +127,7 @@ async def _search_and_open(clerk: Hands, atena_no: str) -> None:
     await clerk.key("s")
     await clerk.choose("purpose", "notification")
     await clerk.fill("name", "渡辺")
-    await clerk.press("form[action$='/search'] button.main")
+    await clerk.press("form[action*='/search'] button.main")
     assert "異体字" in await clerk.page.inner_text("main")
     await clerk.look("search")
     await clerk.press(f"a[href$='/residents/{atena_no}']")
@@ -228,3 +228,45 @@ async def _relocate(clerk: Hands, address: str, people: tuple[str, ...]) -> None
         await clerk.fill("alert_reason", "書類で確かめた")
     await clerk.press("button[value=save]")
     assert "仮登録しました" in await clerk.page.inner_text("main"), await clerk.page.inner_text("main")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (640, 400), (360, 740)])
+async def test_no_page_needs_sideways_scrolling(
+    terminals: list[BrowserContext], address: str, width: int, height: int
+) -> None:
+    """Both usual screens, 200 % zoom (640x400 of the smaller one) and 360 px: text never runs out of the page."""
+    page = await terminals[0].new_page()
+    await page.set_viewport_size({"width": width, "height": height})
+    for path in (
+        "/",
+        "/search",
+        "/changes/move-in",
+        "/cases",
+        "/account",
+        "/account/password",
+        "/account/totp",
+        "/protection",
+    ):
+        await page.goto(f"{address}/072044{path}")
+        assert "ログイン |" not in await page.title(), path
+        over = await page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0, f"{path} is {over} px too wide at {width}"
+    await page.close()
+
+
+async def test_buttons_are_large_enough_and_the_focus_is_seen(terminals: list[BrowserContext], address: str) -> None:
+    """screens: 48 px controls at the counter; the focus ring is drawn on whatever has the focus."""
+    page = await terminals[0].new_page()
+    await page.goto(f"{address}/072044/search")
+    heights = await page.evaluate(
+        "() => [...document.querySelectorAll('main button, main .btn, main select, main input[type=text]')]"
+        ".map(e => e.getBoundingClientRect().height)"
+    )
+    assert min(heights) >= 48
+    for _ in range(12):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("() => document.activeElement === document.body"):
+            continue  # past the last control the focus goes to the browser itself
+        width = await page.evaluate("() => parseFloat(getComputedStyle(document.activeElement).outlineWidth)")
+        assert width >= 4
+    await page.close()

@@ -85,6 +85,7 @@ def test_no_route_takes_personal_data_in_its_address(application: Litestar) -> N
         "issue_no",
         "measure_no",
         "op_no",
+        "entry_no",
         "item_no",
         "version",
         "name",

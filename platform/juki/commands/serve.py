@@ -11,6 +11,7 @@ from typing import Final
 from granian import Granian
 from granian.constants import Interfaces
 
+from juki.commands import Commands
 from juki.config import Config, load
 from juki.problem import Misconfigured, Unavailable
 from juki.tenancy import connect
@@ -18,7 +19,7 @@ from juki.tenancy import connect
 TENANT_FILES: Final = Path("tenants")
 
 
-def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the commands `serve` and `dev`."""
     serve = commands.add_parser("serve", help="serve the staff console and the API")
     dev = commands.add_parser("dev", help="start the embedded database, bring every tenant up to date, and serve")

@@ -19,6 +19,7 @@ from juki.console import (
     search,
     signin,
     trail,
+    worklist,
 )
 from juki.console.faults import page_of
 
@@ -34,6 +35,7 @@ routes: Final[Sequence[HTTPRouteHandler]] = [
     *certificate.routes,
     *protection.routes,
     *trail.routes,
+    *worklist.routes,
 ]
 
 __all__ = ["page_of", "routes"]

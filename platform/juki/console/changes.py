@@ -305,7 +305,8 @@ async def _desk(
     procedure = PROCEDURES.get(slug)
     if procedure is None or (slug == "move-in") == bool(atena_no):
         raise NotFound
-    about, person = About(), {"person": None, "notices": []}
+    about = About()
+    person: dict[str, Any] = {"person": None, "notices": []}
     if atena_no:
         async with operation(fleet, caller, "change.form", purpose=purpose_of(request), right=RIGHT, write=False) as op:
             about, person = await _about(op, atena_no)

@@ -69,7 +69,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals["words"] = words
     env.filters.update(day=words.day, instant=words.instant, calendar=words.calendar)
     return env
 
@@ -87,7 +86,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
     """The top bar for this request; without a caller it shows the municipality and the clock only."""
     fleet: Fleet = request.app.state.fleet
     now = fleet.clock()
-    caller: Caller | None = request.scope.get("user")
+    caller: Caller | None = request.scope["user"] if "user" in request.scope else None
     known = Page(
         title=title,
         town=f"{tenant.prefecture}{tenant.name}" if tenant else "住民記録システム",
@@ -104,7 +103,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
     purpose = purpose_of(request)
     return msgspec.structs.replace(
         known,
-        clerk=str(request.state.get("clerk") or caller.actor_id),
+        clerk=str(getattr(request.state, "clerk", "") or caller.actor_id),
         duty=caller.duty,
         terminal=caller.terminal_id,
         purpose=words.PURPOSE_NAMES.get(purpose, ""),

@@ -198,7 +198,8 @@ async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | N
     basic, address = record.basic, record.address
     if basic is None or address is None:
         raise Invalid("registry.record_incomplete", "a record without its basic groups")
-    wishes: dict[str, Any] = {name: Wish(wanted=True) for name in form.texts("wishes")}
+    said: dict[str, Any] = {name: Wish(wanted=True) for name in form.texts("wishes")}
+    said |= {name: form.text(name) for name, _ in TEXTS}
     provisional = bool(form.text("provisional"))
     return SupportMeasure(
         name=basic.name,
@@ -216,8 +217,7 @@ async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | N
         provisional=provisional,
         provisional_from=starts if provisional else None,
         protected_with=tuple(form.texts("with")),
-        **wishes,
-        **{name: form.text(name) for name, _ in TEXTS},
+        **said,
     )
 
 

@@ -106,7 +106,7 @@ async def _page(request: AnyRequest, fleet: Fleet, code: str, form: Form, found:
 
 
 def _query(form: Form) -> Query:
-    numbers = {form.text("number_kind") or "atena_no": form.text("number")} if form.text("number") else {}
+    kind, number = form.text("number_kind") or "atena_no", form.text("number")
     kana = (form.texts("kana") or [""])[0]  # a leading space asks for the given name alone
     return Query(
         kana=kana,
@@ -114,7 +114,10 @@ def _query(form: Form) -> Query:
         birth=form.text("birth"),
         address=form.text("address"),
         include_removed=bool(form.text("removed")),
-        **numbers,
+        my_number=number if kind == "my_number" else "",
+        resident_code=number if kind == "resident_code" else "",
+        atena_no=number if kind == "atena_no" else "",
+        setai_no=number if kind == "setai_no" else "",
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import MutableMapping
+from typing import Final, cast
 
 from litestar.datastructures import MutableScopeHeaders
 from litestar.types import Message, Scope
@@ -25,11 +26,11 @@ async def security_headers(message: Message, scope: Scope) -> None:
     """Litestar `before_send` hook. A page that may show a resident is never kept by anyone (R-1-3.3-CPY-01)."""
     if message["type"] != "http.response.start":
         return
-    headers = MutableScopeHeaders(message)
+    headers = cast("MutableMapping[str, str]", MutableScopeHeaders(message))
     for name, value in _ALWAYS.items():
         headers[name] = value
     framed = headers.get("content-type") == "application/pdf"
     headers.setdefault("Content-Security-Policy", _POLICY.format(by="'self'" if framed else "'none'"))
     headers.setdefault("Cache-Control", "no-store")
-    if scope.get("scheme") == "https":
+    if scope["scheme"] == "https":
         headers["Strict-Transport-Security"] = "max-age=31536000"

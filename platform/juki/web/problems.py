@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 from litestar import Request, Response
@@ -90,11 +90,10 @@ def _http_code(error: HTTPException) -> str:
 
 def _field_codes(error: HTTPException) -> dict[str, str]:
     """Names of the fields the framework refused; never its sentences, which may quote the value."""
-    extra: Any = error.extra
-    if error.status_code != 400 or not isinstance(extra, list):
+    if error.status_code != 400 or not isinstance(error.extra, list):
         return {}
-    entries: list[Any] = extra
-    return {str(e.get("key") or "body"): "invalid.shape" for e in entries[:50] if isinstance(e, dict)}
+    entries = cast("list[dict[str, Any]]", error.extra)
+    return {str(entry.get("key") or "body"): "invalid.shape" for entry in entries[:50]}
 
 
 def _wants_page(request: AnyRequest) -> bool:
