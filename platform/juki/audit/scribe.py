@@ -1,7 +1,7 @@
 """書記: writes rows of the log, many operations to one commit where many are at work.
 
-While one commit is on its way to the disk, whoever comes next waits for it together and shares the following one. A lone
-operation waits for nobody. Every caller goes on only after the commit that holds its rows.
+While commits are on their way to the disk, whoever comes next waits together and shares the following one. A lone operation
+waits for nobody. Every caller goes on only after the commit that holds its rows.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from juki.problem import Conflict
 from juki.tenancy import Fleet
 
 ROWS_PER_COMMIT_MAX: Final = 5_000
+COMMITS_AT_ONCE: Final = 2  # one gathers while the other waits for the disk
 
 
 class _Item(msgspec.Struct):
@@ -35,33 +36,32 @@ class Scribe:
         self._code = code
         self._states = states
         self._waiting: list[_Item] = []
-        self._writing: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def write(self, rows: Sequence[SealedRow], fingerprints: Sequence[bytes] = ()) -> None:
         """Commit these rows, and where to find them by person. Conflict `db.twice` where one is there already."""
         item = _Item(rows, fingerprints, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._drain())
+        if len(self._writing) < COMMITS_AT_ONCE:
+            task = asyncio.create_task(self._drain())
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
         # a caller that goes away does not take its rows back: they may be on the disk already
         await asyncio.shield(item.done)
 
     async def _drain(self) -> None:
-        try:
-            while self._waiting:
-                batch = self._take()
-                try:
-                    await self._commit(batch)
-                except Conflict:
-                    await self._one_by_one(batch)
-                except BaseException as error:
-                    self._settle(batch, error)
-                    if not isinstance(error, Exception):
-                        raise
-                else:
-                    self._settle(batch, None)
-        finally:
-            self._writing = None
+        while self._waiting:
+            batch = self._take()
+            try:
+                await self._commit(batch)
+            except Conflict:
+                await self._one_by_one(batch)
+            except BaseException as error:
+                self._settle(batch, error)
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                self._settle(batch, None)
 
     def _take(self) -> list[_Item]:
         count = rows = 0
