@@ -75,6 +75,7 @@ def run(quick: bool) -> dict[str, Any]:
         "household_of_four_signed": round(joint, 2),
         "first_page_of_a_process": round(cold_ms, 1),
         "bytes_a_page": len(first),
+        "load_average": round(os.getloadavg()[0], 1),
         "pages_a_second_one_process": round(1000 / signed, 1),
         "peers": peers,
         "ratio": round(peers["typst process per page"] / unsigned, 1),
