@@ -1,6 +1,6 @@
 """データ移行: the front door for incumbents' extracts coming in and standard layouts going out."""
 
-from juki.legacy.export_standard import compare, export_standard
+from juki.legacy.export_standard import compare, export_standard, nowhere
 from juki.legacy.import_extract import dry_run, report, run_import
 from juki.legacy.import_standard import import_standard
 from juki.legacy.layout import built_in as built_in_layouts
@@ -24,6 +24,7 @@ __all__ = [
     "folder_sink",
     "import_standard",
     "load_layout",
+    "nowhere",
     "open_row",
     "read_manifest",
     "report",

@@ -80,7 +80,7 @@ def compare(fleet: Fleet, code: str, manifest: Manifest) -> Comparison:
 
     `households.csv` follows from the residents on the day of the export, so it is compared as of that day.
     """
-    held = export_standard(fleet, code, _nowhere, now=manifest.made_at)
+    held = export_standard(fleet, code, nowhere, now=manifest.made_at)
     return standard.compare_manifests(manifest, held)
 
 
@@ -191,5 +191,6 @@ class _Nowhere(io.RawIOBase):
         return len(data)
 
 
-def _nowhere(name: str) -> AbstractContextManager[BinaryIO]:
+def nowhere(name: str) -> AbstractContextManager[BinaryIO]:
+    """A sink for an export of which only the manifest is wanted."""
     return io.BufferedWriter(_Nowhere())
