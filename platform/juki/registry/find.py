@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final, LiteralString
 
+import msgspec
+
 from juki import letters
 from juki.audit import Operation
 from juki.dates import RegistryDate, today_in_japan
@@ -18,15 +20,17 @@ from juki.registry import store
 from juki.registry.index import other_query
 from juki.registry.protection_store import protected_among
 from juki.registry.query import HITS_MAX, Hit, Hits, Query, Terms, digits, hit, matches, terms
-from juki.registry.resident import Record, Status
+from juki.registry.resident import Address, Basic, Record, Status
 from juki.registry.timeline import as_of as in_force
 from juki.registry.timeline import timeline
 
 CANDIDATES_MAX: Final = 20_000
 """Residents that one search may open; a search that names more is capped whatever the comparison says."""
 
-FIRST_PAGE: Final = 200
-NEXT_PAGE: Final = 1000
+FIRST_PAGE: Final = 750
+"""Index rows looked at first. About one in twelve rows of a known name is right and fifty are shown, so this is nearly
+always enough: either fewer rows match, or more than fifty of them are right.
+"""
 
 
 async def search(op: Operation, query: Query) -> Hits:
@@ -36,50 +40,48 @@ async def search(op: Operation, query: Query) -> Hits:
     date code, Refused `access.right_missing` for a number without its right.
     """
     wanted = terms(query)
-    named = await _named(op, query, wanted)
-    found: list[tuple[Record, bool]] = []
-    capped = len(named) > CANDIDATES_MAX
-    start, size = 0, FIRST_PAGE
-    while start < len(named) and len(found) <= HITS_MAX:
-        rows = await _versions(op, named[start : start + size])
-        found += _compare(op, query, wanted, rows, HITS_MAX + 1 - len(found))
-        start, size = start + size, NEXT_PAGE
+    rows, capped = await _candidates(op, query, wanted, HITS_MAX + 1)
+    found = _compare(op, query, wanted, rows, HITS_MAX + 1)
+    if capped and len(found) <= HITS_MAX:
+        rows, capped = await _candidates(op, query, wanted, CANDIDATES_MAX)
+        found = _compare(op, query, wanted, rows, HITS_MAX + 1)
     capped = capped or len(found) > HITS_MAX
     hits = await _show(op, query, found[:HITS_MAX])
     op.fact(hits=len(hits), capped=int(capped))
     return Hits(hits=hits, capped=capped)
 
 
-async def _named(op: Operation, query: Query, wanted: Terms) -> list[str]:
-    """宛名番号 of each resident whom every index names, one more than may be opened at most."""
+async def _candidates(op: Operation, query: Query, wanted: Terms, most: int) -> tuple[list[tuple[Any, ...]], bool]:
+    """Every version of the residents whom the indexes name, with the groups a search compares, still sealed; whether the
+    index had more rows than were looked at.
+    """
+    limit = FIRST_PAGE if most <= HITS_MAX + 1 else most
     conditions: list[LiteralString] = []
-    params: dict[str, object] = {"limit": CANDIDATES_MAX + 1}
+    params: dict[str, object] = {"limit": limit, "address": wanted.address != ""}
     _by_key(query, conditions, params)
     _by_number(op, query, conditions, params)
     _by_index(op, wanted, conditions, params)
     table: LiteralString = "resident_version" if _only_keys(query) else "resident_index_{slot}"
     rows = await op.session.fetch(
         store.in_slot(
-            "SELECT DISTINCT i.atena_no FROM {t}."
+            "WITH named AS MATERIALIZED (SELECT i.atena_no FROM {t}."
             + table
             + " i WHERE "
             + " AND ".join(conditions)
-            + " LIMIT %(limit)s",
+            + " "
+            "LIMIT %(limit)s), people AS (SELECT DISTINCT atena_no FROM named), looked AS (SELECT count(*) AS at FROM named) "
+            "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+            "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, "
+            "v.address_sealed, (SELECT at FROM looked) FROM people CROSS JOIN LATERAL "
+            "(SELECT r.atena_no, r.version_no, r.event_no, r.setai_no, r.member_order, r.is_head, r.status, r.kind, "
+            "r.valid_from, r.known_from, r.corrects_version, r.cancels_version, r.basic_sealed, "
+            "CASE WHEN %(address)s THEN r.address_sealed END AS address_sealed FROM {t}.resident_version r "
+            "WHERE r.atena_no = people.atena_no OFFSET 0) AS v ORDER BY v.atena_no, v.version_no",
             op.ring.index.slot,
         ),
         params,
     )
-    return [row[0] for row in rows]
-
-
-async def _versions(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Every version of the residents named, with the two groups a search compares, still sealed."""
-    return await op.session.fetch(
-        "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
-        "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
-        "FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) ORDER BY v.atena_no, v.version_no",
-        {"atena_nos": list(atena_nos)},
-    )
+    return rows, bool(rows) and rows[0][-1] >= limit
 
 
 def _only_keys(query: Query) -> bool:
@@ -137,8 +139,8 @@ def _by_index(op: Operation, wanted: Terms, conditions: list[LiteralString], par
         params["birth"] = _birth_tokens(op, wanted.birth)
         conditions.append("i.birth_fp && %(birth)s::integer[]")
     if wanted.address and (tokens := _address_tokens(op, wanted.address, alone=not conditions)):
-        params["address"] = tokens
-        conditions.append("i.address_fp && %(address)s::integer[]")
+        params["place"] = tokens
+        conditions.append("i.address_fp && %(place)s::integer[]")
 
 
 def _address_tokens(op: Operation, folded: str, *, alone: bool) -> list[int]:
@@ -164,9 +166,13 @@ def _compare(
     """(version in force, found by the past) of each resident who fits, `most` at most."""
     today = today_in_japan(op.now)
     groups = ("basic", "address") if wanted.address else ("basic",)
+    by_person = msgspec.structs.replace(wanted, address="")
     found: list[tuple[Record, bool]] = []
     for _, group in groupby(rows, key=lambda row: row[0]):
-        versions = [store.open_record(op.ring, row, groups) for row in group]
+        own = list(group)
+        if len(own) == 1 and not _may_fit(op, by_person, own[0]):
+            continue
+        versions = [store.open_record(op.ring, row, groups) for row in own]
         held = in_force(timeline(versions), today)
         if held is None or held.status is Status.VOID:
             continue
@@ -180,6 +186,12 @@ def _compare(
     return found
 
 
+def _may_fit(op: Operation, wanted: Terms, row: Sequence[Any]) -> bool:
+    """False for most of the strangers a blind index names: one group opened and compared, nothing else built."""
+    basic = op.ring.open(store.TABLE, "basic", row[0], row[1], row[12], Basic) if row[12] is not None else None
+    return matches(wanted, basic, None)
+
+
 def _fits(query: Query, wanted: Terms, version: Record) -> bool:
     if query.setai_no.strip() and version.setai_no != digits(query.setai_no):
         return False
@@ -191,15 +203,27 @@ async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]
     shown = [record.atena_no for record, _ in found]
     under = await protected_among(op, shown)
     knows = op.caller.actor_kind == "operator" or op.caller.may("protection.read")
-    rows = {(r[0], r[1]): r for r in await store.rows_of(op.session, shown)}
+    addresses = await _addresses(op, [record for record, _ in found])
     hits: list[Hit] = []
     for record, past in found:
         if record.atena_no in under and not knows:
             continue
-        full = store.open_record(op.ring, rows[record.atena_no, record.version_no], ("basic", "address"))
+        full = msgspec.structs.replace(record, address=addresses.get(record.atena_no))
         op.touch(record.atena_no, my_number=bool(query.my_number))
         hits.append(hit(full, query=query, past=past, protected=record.atena_no in under))
     return tuple(sorted(hits, key=lambda h: (letters.kana_key(h.name_kana), h.birth.iso(), h.atena_no)))
+
+
+async def _addresses(op: Operation, shown: Sequence[Record]) -> dict[str, Address]:
+    """住所 of the versions shown, by 宛名番号."""
+    rows = await op.session.fetch(
+        "SELECT r.atena_no, r.version_no, r.address_sealed FROM unnest(%(people)s::text[], %(versions)s::int[]) "
+        "AS w(atena_no, version_no) CROSS JOIN LATERAL (SELECT v.atena_no, v.version_no, v.address_sealed "
+        "FROM {t}.resident_version v WHERE v.atena_no = w.atena_no AND v.version_no = w.version_no OFFSET 0) AS r "
+        "WHERE r.address_sealed IS NOT NULL",
+        {"people": [r.atena_no for r in shown], "versions": [r.version_no for r in shown]},
+    )
+    return {row[0]: op.ring.open(store.TABLE, "address", row[0], row[1], row[2], Address) for row in rows}
 
 
 async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> tuple[str, ...]:
@@ -207,8 +231,7 @@ async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> 
     if birth.year <= 0 or not name.strip():
         return ()
     wanted = Terms(name=letters.fold(name), birth=birth if not birth.note else None)
-    named = await _named(op, Query(name=name), wanted)
-    rows = await _versions(op, named[:CANDIDATES_MAX])
+    rows, _ = await _candidates(op, Query(name=name), wanted, CANDIDATES_MAX)
     found: list[str] = []
     for atena_no, group in groupby(rows, key=lambda row: row[0]):
         line = timeline(store.open_record(op.ring, row, ("basic",)) for row in group)

@@ -102,7 +102,7 @@ def matches(wanted: Terms, basic: Basic | None, address: Address | None) -> bool
     if basic is None:
         return False
     return (
-        (not wanted.name or any(_name_fits(wanted.name, name) for name in names_of(basic)))
+        (not wanted.name or any(name_fits(wanted.name, name) for name in names_of(basic)))
         and (not (wanted.family_kana or wanted.given_kana) or any(_kana_fits(wanted, k) for k in kanas_of(basic)))
         and (wanted.birth is None or _birth_fits(wanted.birth, basic.birth))
         and (wanted.sex is None or basic.sex is wanted.sex)
@@ -139,7 +139,8 @@ def address_key(address: Address) -> str:
     return letters.fold_address(address.address.text + address.address.building)
 
 
-def _name_fits(wanted: str, name: str) -> bool:
+def name_fits(wanted: str, name: str) -> bool:
+    """True where a folded text is the whole name, its family part or its given part."""
     full = letters.fold(name)
     family, given = (letters.fold(part) for part in parts_of(name))
     return wanted in (full, family, given)
