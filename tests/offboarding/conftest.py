@@ -98,8 +98,7 @@ class Leaver(msgspec.Struct, kw_only=True):
         await self.approved()
         codes = await self.appointed()
         self.handed_over()
-        case = await offboarding.start(self.fleet, self.asker)
-        offboarding.note_performer(self.config, case, signatory("", "実施"), self.asker.actor_id, self.fleet.clock())
+        await offboarding.start(self.fleet, self.asker, signatory("", "実施"))
         return codes
 
     def case(self) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from juki import offboarding
 from juki.offboarding.model import CaseState
 from juki.problem import Conflict, Invalid, NotFound, Refused
 from juki.tenancy import backup, digest
-from juki.vault import KeyState, Purged
+from juki.vault import KeyState, Purged, open_kms
 
 from .conftest import Leaver, signatory
 
@@ -61,13 +62,13 @@ async def test_the_erasure_waits_for_the_grace_period_and_for_its_witnesses(leav
     await leaver.approved()
     leaver.handed_over(days=30)
     with pytest.raises(Conflict) as lonely:
-        await offboarding.start(leaver.fleet, leaver.asker)
+        await offboarding.start(leaver.fleet, leaver.asker, signatory("", "実施"))
     assert lonely.value.code == "offboarding.no_witness"
     await leaver.appointed()
     with pytest.raises(Refused) as early:
-        await offboarding.start(leaver.fleet, leaver.asker)
+        await offboarding.start(leaver.fleet, leaver.asker, signatory("", "実施"))
     assert early.value.code == "offboarding.grace_running"
-    started = await offboarding.start(leaver.fleet, leaver.asker, waive_grace=True)
+    started = await offboarding.start(leaver.fleet, leaver.asker, signatory("", "実施"), waive_grace=True)
     assert started.state is CaseState.ERASING
 
 
@@ -77,7 +78,7 @@ async def test_nobody_but_the_municipality_can_start_an_erasure(leaver: Leaver) 
     await leaver.appointed()
     leaver.handed_over()
     with pytest.raises(Refused) as refused:
-        await offboarding.start(leaver.fleet, leaver.person("op-stranger", "system.check"))
+        await offboarding.start(leaver.fleet, leaver.person("op-stranger", "system.check"), signatory("", "実施"))
     assert refused.value.code == "access.right_missing"
     with pytest.raises(Conflict):
         await offboarding.carry_out(leaver.fleet, leaver.code, lambda *_: None)
@@ -153,6 +154,39 @@ async def test_a_certificate_with_one_byte_changed_is_not_one(leaver: Leaver, qu
     content = Path(issued.json).read_bytes()
     assert offboarding.check(content) is not None
     assert offboarding.check(content.replace("試験町".encode(), "試験村".encode(), 1)) is None
+
+
+async def test_after_the_key_is_gone_the_certificate_is_final_and_still_claims_no_more_than_it_can(
+    leaver: Leaver, quiet: Quiet
+) -> None:
+    """Two dates: before the second the deletion can be cancelled, and the certificate says so."""
+    codes = await leaver.erasing()
+    await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    sign(leaver, "verified", codes["verified"], {})
+    sign(leaver, "validated", codes["validated"], {})
+    first = offboarding.issue(leaver.config, leaver.fleet.kms, leaver.code, leaver.fleet.clock())
+    later = leaver.fleet.clock() + dt.timedelta(days=8)
+    kms = open_kms(leaver.config.kms_spec, clock=lambda: later)
+    final = offboarding.issue(leaver.config, kms, leaver.code, later)
+    assert (first.final, final.final, final.number) == (False, True, 2)
+    read = offboarding.check(Path(final.json).read_bytes())
+    assert read is not None
+    assert read.key_deleted_seen_at == later
+    assert {c.id for c in read.conditions if not c.met} >= {"module-validated", "plaintext-never-written"}
+    assert str(read.method) == "主張しない"
+
+
+async def test_a_finding_changed_afterwards_stops_the_certificate(leaver: Leaver, quiet: Quiet) -> None:
+    """A paper is known by its digest; another one in its place is not taken for it."""
+    codes = await leaver.erasing()
+    case = await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    sign(leaver, "verified", codes["verified"], {})
+    sign(leaver, "validated", codes["validated"], {})
+    paper = offboarding.case_folder(leaver.config, case) / "validated.json"
+    paper.write_bytes(paper.read_bytes().replace("課長".encode(), "町長".encode()))
+    with pytest.raises(Conflict) as refused:
+        offboarding.issue(leaver.config, leaver.fleet.kms, leaver.code, leaver.fleet.clock())
+    assert refused.value.code == "offboarding.paper_changed"
 
 
 async def test_a_code_carries_its_own_duty_only_and_a_rejected_erasure_is_done_again(

@@ -205,8 +205,7 @@ async def _start(options: argparse.Namespace) -> None:
     typed = Login(login_name=options.login_as, password=read_secret("password: "), otp=read_secret("one-time code: "))
 
     async def start(fleet: Fleet, caller: Caller, _: argparse.Namespace) -> Answer:
-        case = await offboarding.start(fleet, caller, waive_grace=options.grace == 0)
-        offboarding.note_performer(fleet.config, case, signatory, caller.actor_id, fleet.clock())
+        await offboarding.start(fleet, caller, signatory, waive_grace=options.grace == 0)
         return {}
 
     await _as_person(options, typed, start)

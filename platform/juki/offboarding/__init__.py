@@ -12,7 +12,6 @@ from juki.offboarding.witness import (
     RIGHTS,
     Signatory,
     appoint,
-    note_performer,
     read_signatory,
     sign,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "is_finished",
     "issue",
     "look",
-    "note_performer",
     "open_export",
     "read_signatory",
     "request",

@@ -32,10 +32,15 @@ async def request(op: Operation, public_key: str) -> Wish:
 async def approve(op: Operation, key_fingerprint: str) -> Wish:
     """承認 by another person, who names the key they were told by its owner (R-1-3.4-OUT-08).
 
-    Refused `offboarding.same_person`; Conflict `offboarding.other_key` where the fingerprint is not the request's.
+    Refused `offboarding.same_person`; Conflict `offboarding.other_key` where the fingerprint is not the request's. Whoever
+    has approved may say so again: a run that was cut before the counter was closed is finished that way.
     """
-    asked = await _open(op)
+    asked = await wish(op)
     check_second_person(asked.requested_by, op.caller.actor_id)
+    if asked.decision == "approved" and asked.decided_by == op.caller.actor_id:
+        return asked
+    if asked.decision:
+        raise Conflict("offboarding.decided", f"the request is {asked.decision} already")
     if key_fingerprint.replace(" ", "").lower() != box.fingerprint(asked.public_key.encode()):
         raise Conflict("offboarding.other_key", "the fingerprint is not that of the requested key")
     await _decide(op, asked, "approved")
@@ -43,10 +48,10 @@ async def approve(op: Operation, key_fingerprint: str) -> Wish:
 
 
 async def withdraw(op: Operation) -> Wish:
-    """取下げ before the erasure begins, by whoever may ask or approve."""
+    """取下げ before the erasure begins, by whoever may ask or approve; saying it twice changes nothing."""
     asked = await wish(op)
     if asked.decision == "withdrawn":
-        raise Conflict("offboarding.decided", "the request is withdrawn already")
+        return asked
     await _decide(op, asked, "withdrawn")
     return await wish(op)
 
@@ -57,13 +62,6 @@ async def wish(op: Operation) -> Wish:
     if found is None:
         raise NotFound("offboarding.no_case", "this municipality has not asked to leave")
     return found
-
-
-async def _open(op: Operation) -> Wish:
-    asked = await wish(op)
-    if asked.decision:
-        raise Conflict("offboarding.decided", f"the request is {asked.decision} already")
-    return asked
 
 
 async def _decide(op: Operation, asked: Wish, decision: str) -> None:

@@ -25,6 +25,7 @@ from juki.offboarding.ask import REQUEST_RIGHT
 from juki.offboarding.leave import STATES, case_folder
 from juki.offboarding.model import ERASE_STEPS, Backup, Case, CaseState, Step, check_grace, remaining
 from juki.offboarding.store import Connection, Facts
+from juki.offboarding.witness import Signatory, note_performer
 from juki.problem import Conflict, Refused
 from juki.tenancy import Eraser, Fleet
 from juki.vault import KeyState
@@ -51,8 +52,10 @@ class _Run(msgspec.Struct, kw_only=True):
         return self.case.tenant_code
 
 
-async def start(fleet: Fleet, caller: Caller, *, waive_grace: bool = False) -> Case:
+async def start(fleet: Fleet, caller: Caller, signatory: Signatory, *, waive_grace: bool = False) -> Case:
     """消去の開始 by a person of the municipality, recorded as its last operation; the case is then `erasing`.
+
+    `signatory` is the same person as the certificate will name them.
 
     Refused `offboarding.grace_running`, `offboarding.grace_fixed` where the settings do not let it be waived.
     """
@@ -61,10 +64,10 @@ async def start(fleet: Fleet, caller: Caller, *, waive_grace: bool = False) -> C
     ) as op:
         op.fact(waived=int(waive_grace))
         may_waive = op.tenant.settings.leaving.grace_may_be_waived
-        return await asyncio.to_thread(_start, fleet, caller, waive_grace, may_waive)
+        return await asyncio.to_thread(_start, fleet, caller, signatory, waive_grace, may_waive)
 
 
-def _start(fleet: Fleet, caller: Caller, waive_grace: bool, may_waive: bool) -> Case:
+def _start(fleet: Fleet, caller: Caller, signatory: Signatory, waive_grace: bool, may_waive: bool) -> Case:
     with store.control(fleet.config) as connection:
         case = store.case_of(connection, caller.tenant)
         if waive_grace and case.state is CaseState.EXPORTED:
@@ -76,6 +79,7 @@ def _start(fleet: Fleet, caller: Caller, waive_grace: bool, may_waive: bool) -> 
             case = store.case_of(connection, caller.tenant)
         _check_witnesses(connection, case, caller.actor_id)
         check_grace(case, fleet.clock())
+        note_performer(fleet.config, case, signatory, caller.actor_id, fleet.clock())
         case = store.move(connection, case, CaseState.ERASING)
         store.note_performer(connection, case, caller.actor_id)
         return case
