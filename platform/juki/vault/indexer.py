@@ -15,6 +15,7 @@ import hashlib
 import math
 import re
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from juki.problem import Invalid
@@ -39,6 +40,7 @@ MONTHS: Final = 12
 DAY_BUCKETS: Final = 8
 
 _BLOCK_BYTES: Final = 64  # of SHA-256
+_NODE_BITS: Final = 0xFFFFFF
 _FOUR_NUMBERS: Final = struct.Struct(">IIII16x").unpack
 _EIGHT_NUMBERS: Final = struct.Struct(">8I").unpack
 _MARKS: Final = {"family": 1, "full": 2, "kana.family": 3, "kana.given": 4, "birth": 5, "address": 6}
@@ -74,11 +76,15 @@ class Mac:
 
 
 class _Plan(NamedTuple):
-    """Where one value lies in a tree: per level four drawn numbers and the number of buckets; paths as they are met."""
+    """Where one value of one level lies: four drawn numbers, its buckets, and the plan of the prefix around it."""
 
-    draws: tuple[tuple[int, int, int, int], ...]
-    slices: tuple[int, ...]
-    paths: dict[int, tuple[int, ...]]
+    at: int
+    start: int
+    step: int
+    turn: int
+    slices: int
+    outer: _Plan | None
+    paths: dict[int, tuple[int, ...]]  # as they are met
 
 
 class _Tree:
@@ -89,36 +95,50 @@ class _Tree:
         self.fanouts = fanouts
         self.sizes = tuple(math.prod(fanouts[: i + 1]) for i in range(len(fanouts)))
         self._marks = tuple((_MARKS[index] * 4 + level) << 24 for level in range(len(fanouts)))
+        self._plans: dict[str, _Plan] = {}
 
     def plan(self, prefixes: tuple[str, ...], slices: tuple[int, ...]) -> _Plan:
         """Draw the places of the longest of `prefixes`; `slices` says how many buckets each level has."""
-        draws = tuple(_FOUR_NUMBERS(self._mac(f"{level}|{prefix}".encode())) for level, prefix in enumerate(prefixes))
-        return _Plan(draws, slices[: len(draws)], {})
+        outer: _Plan | None = None
+        for level, (prefix, count) in enumerate(zip(prefixes, slices, strict=False)):
+            drawn = f"{level}|{prefix}"
+            plan = self._plans.get(drawn)
+            if plan is None:
+                at, start, step, turn = _FOUR_NUMBERS(self._mac(drawn.encode()))
+                plan = _Plan(at, start, step, turn, count, outer, {})
+                remember(self._plans, drawn, plan)
+            outer = plan
+        assert outer is not None  # noqa: S101 (a value has at least one level)
+        return outer
+
+    def tag(self, value: str, slices: int, pick: int) -> int:
+        """One bucket of a value in a tree of one level, kept nowhere: for values that hardly repeat."""
+        _, start, step, _ = _FOUR_NUMBERS(self._mac(f"0|{value}".encode()))
+        return self._marks[0] | (start + pick % slices * (step | 1)) % self.fanouts[0]
 
     def path(self, plan: _Plan, pick: int) -> tuple[int, ...]:
         """Stored integers of one of a value's buckets and of those around it, outermost first."""
-        pick %= plan.slices[-1]
+        pick %= plan.slices
         known = plan.paths.get(pick)
         if known is not None:
             return known
-        picks = [pick]
-        for level in range(len(plan.draws) - 1, 0, -1):
-            picks.append((plan.draws[level][0] + picks[-1]) % plan.slices[level - 1])
-        node, held = 0, 1
-        path: list[int] = []
-        for (_, start, step, turn), fanout, mark, slices in zip(
-            plan.draws, self.fanouts, self._marks, plan.slices, strict=False
-        ):
-            at = picks.pop()  # an odd step, and fanouts are powers of two: no bucket is met twice before all were met
-            node = node * fanout + (start + at // held * (step | 1) + at % held * turn) % fanout
-            path.append(mark | node)
-            held = slices
-        plan.paths[pick] = found = tuple(path)
+        outer = plan.outer
+        if outer is None:
+            around, node, held = (), 0, 1
+        else:
+            held = outer.slices
+            around = self.path(outer, plan.at + pick)
+            node = around[-1] & _NODE_BITS
+        level = len(around)
+        fanout = self.fanouts[level]  # a power of two, and the step is odd: no bucket is met twice before all were met
+        inside = (plan.start + pick // held * (plan.step | 1) + pick % held * plan.turn) % fanout
+        found = (*around, self._marks[level] | node * fanout + inside)
+        plan.paths[pick] = found
         return found
 
     def tokens(self, plan: _Plan) -> list[int]:
         """All buckets of a value on its own level, each once."""
-        return list(dict.fromkeys(self.path(plan, pick)[-1] for pick in range(plan.slices[-1])))
+        return list(dict.fromkeys(self.path(plan, pick)[-1] for pick in range(plan.slices)))
 
 
 class _Deal:
@@ -130,33 +150,35 @@ class _Deal:
     def __init__(self, root: bytes | bytearray, mark: int) -> None:
         self._mac = Mac(derive(root, "index", "birth"))
         self._marks = tuple((mark * 4 + level) << 24 for level in range(_LEVELS_MAX))
-        self._orders: dict[tuple[str, int, int], list[int]] = {}
+        self._months: dict[str, list[tuple[tuple[int, int], int, list[int]]]] = {}
 
-    def paths(self, parts: tuple[int, ...]) -> list[tuple[int, ...]]:
-        """For each deal the stored integers of (year,), (year, month) or (year, month, day)."""
-        stratum, place = divmod(parts[0], YEARS_PER_STRATUM)
-        found: list[tuple[int, ...]] = []
-        for deal in range(BIRTH_DEALS):
-            node = deal * YEARS_PER_STRATUM + self._order("y", deal, stratum, YEARS_PER_STRATUM)[place]
-            path = [self._marks[0] | node]
-            if len(parts) > 1:
-                node = node * MONTHS + self._order("m", deal, parts[0], MONTHS)[(parts[1] - 1) % MONTHS]
-                path.append(self._marks[1] | node)
-            if len(parts) > 2:
-                shift = self._order("d", deal, parts[0] * 16 + parts[1], DAY_BUCKETS)
-                node = node * DAY_BUCKETS + shift[parts[2] % DAY_BUCKETS]
-                path.append(self._marks[2] | node)
-            found.append(tuple(path))
-        return found
+    def path(self, iso: str, pick: int) -> tuple[int, ...]:
+        """Stored integers of year, month and date in one deal."""
+        deals = self._months.get(iso[:7])
+        if deals is None:
+            deals = [self._month(deal, int(iso[:4]), int(iso[5:7])) for deal in range(BIRTH_DEALS)]
+            remember(self._months, iso[:7], deals)
+        around, first, days = deals[pick % BIRTH_DEALS]
+        return (*around, first + days[int(iso[8:10]) % DAY_BUCKETS])
+
+    def tokens(self, iso: str) -> list[int]:
+        """All buckets of a year, a month (YYYY-MM) or a date."""
+        level = (len(iso) - 4) // 3
+        whole = iso + "-00-00"[len(iso) - 4 :]
+        return [self.path(whole, deal)[level] for deal in range(BIRTH_DEALS)]
+
+    def _month(self, deal: int, year: int, month: int) -> tuple[tuple[int, int], int, list[int]]:
+        """Stored year and month, and what the days of the month are counted from in which order."""
+        stratum, place = divmod(year, YEARS_PER_STRATUM)
+        of_year = deal * YEARS_PER_STRATUM + self._order("y", deal, stratum, YEARS_PER_STRATUM)[place]
+        of_month = of_year * MONTHS + self._order("m", deal, year, MONTHS)[(month - 1) % MONTHS]
+        days = self._order("d", deal, year * 16 + month, DAY_BUCKETS)
+        return (self._marks[0] | of_year, self._marks[1] | of_month), self._marks[2] | of_month * DAY_BUCKETS, days
 
     def _order(self, kind: str, deal: int, of: int, size: int) -> list[int]:
         """A keyed permutation of range(size), size at most 16."""
-        order = self._orders.get((kind, deal, of))
-        if order is None:
-            digest = self._mac(f"{kind}|{deal}|{of}".encode())
-            order = sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
-            remember(self._orders, (kind, deal, of), order)
-        return order
+        digest = self._mac(f"{kind}|{deal}|{of}".encode())
+        return sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
 
 
 class Indexer:
@@ -178,7 +200,6 @@ class Indexer:
         self._deal = _Deal(root, _MARKS["birth"])
         self._spreads: dict[str, tuple[int, ...]] = {}
         self._plans: dict[tuple[str, str], _Plan] = {}
-        self._births: dict[str, list[tuple[int, ...]]] = {}
         self._wiped = False
 
     def unique(self, index: str, value: str) -> bytes:
@@ -192,12 +213,16 @@ class Indexer:
     def name_tag(self, field: str, folded: str, spread: str) -> int:
         """The integer to store for one row: `field` "family" spread by 世帯番号, or "full" spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
+        if field == "full":
+            self._check_live()
+            joined = "".join(folded.split())
+            return self._trees[field].tag(joined, _full_slices(joined), picks[_MARKS[field]])
         plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
         return self._trees[field].path(plan, picks[_MARKS[field]])[0]
 
     def name_tags(self, field: str, folded: str) -> list[int]:
         """Every tag that rows of this name may carry: query `tag = ANY(tags)`, then open and compare."""
-        plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
+        plan = self._name_plan(field, folded)
         return self._trees[field].tokens(plan)
 
     def kana_tokens(self, family: str, given: str, spread: str, person: str = "") -> list[int]:
@@ -226,18 +251,15 @@ class Indexer:
     def birth_tokens(self, iso: str, spread: str) -> list[int]:
         """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
-        paths = self._births.get(iso)
-        if paths is None:
-            self._check_live()
-            paths = self._deal.paths((int(iso[:4]), int(iso[5:7]), int(iso[8:10])))
-            remember(self._births, iso, paths)
-        return list(paths[picks[_MARKS["birth"]] % BIRTH_DEALS])
+        self._check_live()
+        return list(self._deal.path(iso, picks[_MARKS["birth"]]))
 
     def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
         """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
         self._check_live()
-        parts = (year,) if month is None else (year, month) if day is None else (year, month, day)
-        return [[path[-1] for path in self._deal.paths(parts)]]
+        if month is None:
+            return [self._deal.tokens(f"{year:04d}")]
+        return [self._deal.tokens(f"{year:04d}-{month:02d}" + ("" if day is None else f"-{day:02d}"))]
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
         """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by 世帯番号."""
@@ -262,7 +284,7 @@ class Indexer:
         """Forget the root and everything derived from it."""
         self._wiped = True
         wipe(self._root)
-        for held in (self._unique, self._trees, self._spreads, self._plans, self._births):
+        for held in (self._unique, self._trees, self._spreads, self._plans):
             held.clear()
 
     def _check_live(self) -> None:
@@ -279,8 +301,9 @@ class Indexer:
         self._check_live()
         joined = "".join(folded.split())
         tree = self._trees[field]
-        share = priors.family_shares().get(joined, 0.0) if field == "family" else priors.full_name_share(joined)
-        plan = tree.plan((joined,), (_slices(share, tree.sizes[0], NAME_SLICES),))
+        if field == "full":
+            return tree.plan((joined,), (_full_slices(joined),))
+        plan = tree.plan((joined,), (_slices(priors.family_shares().get(joined, 0.0), tree.sizes[0], NAME_SLICES),))
         remember(self._plans, (field, folded), plan)
         return plan
 
@@ -307,6 +330,10 @@ def _slices(share: float, buckets: int, per_bucket: int) -> int:
     return min(buckets, max(1, math.ceil(share * buckets * per_bucket)))
 
 
+def _full_slices(joined: str) -> int:
+    return _slices(priors.full_name_share(joined), FULL_BUCKETS, NAME_SLICES)
+
+
 def _kana_prefixes(kana: str) -> tuple[str, ...]:
     """One, two and three kana; a shorter name is filled with "$", so that every row has as many tokens."""
     filled = kana[:_LEVELS_MAX].ljust(_LEVELS_MAX, "$")
@@ -323,14 +350,20 @@ _NUMBER: Final = re.compile(r"[0-9０-９]+|[〇一二三四五六七八九十]+
 def split_address(folded: str) -> tuple[str, tuple[int, ...]]:
     """町・字 without prefecture and municipality, and at most two numbers after it (丁目, 番地)."""
     text = "".join(folded.split())
-    rest = text[_MUNICIPALITY.match(text).end() :]  # pyright: ignore[reportOptionalMemberAccess]
-    first = _NUMBER.search(rest)
+    first = _NUMBER.search(text)
     if first is None:
-        return rest, ()
-    numbers = tuple(_number(m[0]) for m in _NUMBER.finditer(rest))[: len(ADDRESS_FANOUTS)]
-    return rest[: first.start()], numbers
+        return _town(text), ()
+    numbers = _NUMBER.findall(text, first.start())[: len(ADDRESS_FANOUTS)]
+    return _town(text[: first.start()]), tuple(map(_number, numbers))
 
 
+@lru_cache(4096)
+def _town(text: str) -> str:
+    found = _MUNICIPALITY.match(text)
+    return text[found.end() :] if found else text
+
+
+@lru_cache(4096)
 def _number(text: str) -> int:
     if "十" in text:
         tens, _, ones = text.partition("十")
