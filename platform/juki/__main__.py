@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,6 @@ COMMANDS: Final = (
     "certificates",
     "config_check",
     "db",
-    "dev",
     "legacy",
     "migrate",
     "offboard",
@@ -30,25 +30,47 @@ COMMANDS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed or refused, 2 usage, 3 unavailable (try again), 4 misconfigured."""
-    options = parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser(given[0] if given else "").parse_args(given)
+    as_json = bool(getattr(options, "json", False))
     try:
         return int(options.run(options) or 0)
     except JukiError as e:
-        return _tell(e, as_json=bool(getattr(options, "json", False)))
+        return _tell(e, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        return 1
+    except OSError as e:
+        where = f" ({e.filename})" if e.filename else ""
+        fault = JukiError(
+            "juki.system", f"{e.strerror or type(e).__name__}{where}", remedy="correct that and run again"
+        )
+        return _tell(fault, as_json=as_json)
     except KeyboardInterrupt:
         print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
         return 130
+    except Exception as e:  # noqa: BLE001  a trace or a foreign message may quote a person's data
+        return _tell(_defect(e), as_json=as_json)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(wanted: str = "") -> argparse.ArgumentParser:
+    """The command line: of one noun where `wanted` is one, which spares the start of all others; else the whole."""
     top = argparse.ArgumentParser(prog="juki", description="住基: resident registry for many municipalities")
     nouns = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        if importlib.util.find_spec(f"juki.commands.{name}") is None:
-            continue
+    module = wanted.replace("-", "_")
+    for name in [module] if module in COMMANDS else COMMANDS:
         importlib.import_module(f"juki.commands.{name}").register(nouns)
     return top
+
+
+def _defect(error: Exception) -> JukiError:
+    """Where it broke, not what it said."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/juki/" in frame.filename] or frames
+    place = f"{ours[-1].filename.rpartition('/juki/')[2]}:{ours[-1].lineno}"
+    return JukiError(
+        "juki.fault", f"{type(error).__name__} in {place}", remedy="this is a defect: report the line above"
+    )
 
 
 def _tell(error: JukiError, *, as_json: bool) -> int:

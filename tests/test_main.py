@@ -1,0 +1,67 @@
+"""The `juki` command: one clear message, the right exit code, and never what a foreign error quotes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from juki import __main__ as juki
+from juki.commands import tenant
+from juki.problem import Conflict, Invalid, JukiError, Misconfigured, NotFound, Refused, Unavailable
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFound("x.y"), 1),
+        (Conflict("x.y"), 1),
+        (Refused("x.y"), 1),
+        (Invalid("x.y", fields={"a": "b"}), 1),
+        (Unavailable("x.y"), 3),
+        (Misconfigured("x.y"), 4),
+        (OSError(28, "No space left on device", "/somewhere/file"), 1),
+        (ValueError("渡邉 太郎"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_every_failure_has_its_exit_code_and_quotes_nobody(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    """R-A-3.3-CPY-02: a foreign message may hold a person's data; only its kind and place are shown."""
+
+    def fail(_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(tenant, "_list", fail)
+    assert juki.main(["tenant", "list"]) == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) <= 2
+    assert "渡邉" not in told.err
+    if isinstance(error, JukiError):
+        assert "x.y" in told.err
+
+
+def test_an_error_is_json_where_json_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script reads code, detail, remedy and fields."""
+
+    def fail(_: Any) -> int:
+        raise Invalid("x.y", "said", remedy="do this", fields={"a": "b"})
+
+    monkeypatch.setattr(tenant, "_list", fail)
+    assert juki.main(["tenant", "list", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"error": {"code": "x.y", "detail": "said", "remedy": "do this", "fields": {"a": "b"}}}
+
+
+def test_asking_for_one_noun_starts_no_other() -> None:
+    """A command that only reads a log must not depend on the rest."""
+    one, whole = juki.parser("config-check"), juki.parser()
+    assert one.parse_args(["config-check"]).run
+    assert {name for name in juki.COMMANDS if name.replace("_", "-") in whole.format_help()} == set(juki.COMMANDS)
+    with pytest.raises(SystemExit):
+        one.parse_args(["tenant", "list"])
