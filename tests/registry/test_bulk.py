@@ -1,0 +1,171 @@
+"""Data in bulk: what COPY brings in is what a page, an export and a search read back; the town in memory is the judge."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from tests.registry.town import Town
+
+from juki import registry
+from juki.access.model import Caller
+from juki.audit import operation
+from juki.dates import JST
+from juki.problem import JukiError, NotFound
+from juki.registry.model import GROUPS, Query, Record, as_of, timeline
+from juki.tenancy import Fleet, bulk
+from juki.vault import DoesNotOpen
+
+ALL = tuple(GROUPS)
+
+
+def play(seed: int, steps: int) -> Town:
+    """A town after some random changes."""
+    town = Town(seed)
+    for _ in range(steps):
+        town.today += dt.timedelta(days=town.random.randint(0, 4))
+        proposed = town.propose()
+        if proposed is None:
+            continue
+        change, scene, allowed = town.judge(proposed)
+        if allowed:
+            town.commit(change, scene)
+    return town
+
+
+def copy_town(connection: psycopg.Connection[Any], ring: Any, code: str, town: Town) -> None:
+    """Every version of the town by binary COPY, ledger included."""
+    tables: dict[str, list[Any]] = {"event": [registry.event_row(ring, e) for e in town.events.values()]}
+    for versions in town.records.values():
+        indexed = set(registry.to_index(versions))
+        for version in versions:
+            for table, rows in registry.copy_rows(ring, version, indexed=version in indexed).items():
+                tables.setdefault(table, []).extend(rows)
+    for table, rows in tables.items():
+        unique = list(dict.fromkeys(rows)) if table.startswith("resident_number") else rows
+        columns = ", ".join(registry.COPY_COLUMNS[table])
+        with connection.cursor().copy(f"COPY t{code}.{table} ({columns}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(registry.COPY_TYPES[table])
+            for row in unique:
+                copy.write_row(row)
+    connection.commit()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_the_register_answers_as_the_town_in_memory_on_both_axes(
+    fresh_fleet: Fleet, caller: Callable[..., Caller], seed: int
+) -> None:
+    """F-S1-01: as-of on valid time and on known time, for everyone, against the plain model."""
+    town = play(seed, 60)
+    ring = await fresh_fleet.keyring.get("072044")
+    with bulk(fresh_fleet, "072044") as connection:
+        copy_town(connection, ring, "072044", town)
+    fresh_fleet.clock = lambda: dt.datetime.combine(town.today, dt.time(9), JST)
+    clerk = caller("resident.read", "resident.my_number", "resident.code", "resident.search")
+    days = [town.today, town.today - dt.timedelta(days=40), town.today + dt.timedelta(days=30)]
+    instants = [None, *(town.events[n].known_from for n in sorted(town.events)[:: max(1, len(town.events) // 4)])]
+    async with operation(fresh_fleet, clerk, "test", purpose="試験", write=False) as op:
+        for atena_no, versions in town.records.items():
+            for day in days:
+                for known_at in instants:
+                    expected = as_of(timeline(versions, known_at), day)
+                    assert await _read(op, atena_no, day, known_at) == expected
+            history = await registry.history(op, atena_no, groups=ALL)
+            assert tuple(v.record for v in history) == versions
+            assert all(v.event == town.events[v.record.event_no] for v in history)
+
+
+async def _read(op: Any, atena_no: str, day: dt.date, known_at: dt.datetime | None) -> Record | None:
+    try:
+        return await registry.record(op, atena_no, groups=ALL, as_of=day, known_at=known_at)
+    except NotFound:
+        return None
+
+
+async def test_an_export_in_pages_gives_every_version_of_everyone_once(
+    fresh_fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """F-S1-01: keyset pages, in the session and on a connection of its own, from any key on."""
+    town = play(7, 80)
+    ring = await fresh_fleet.keyring.get("072044")
+    with bulk(fresh_fleet, "072044") as connection:
+        copy_town(connection, ring, "072044", town)
+        expected = [town.records[a] for a in sorted(town.records)]
+        assert list(registry.iter_records_sync(connection, "t072044", ring, batch=3)) == expected
+        middle = sorted(town.records)[len(town.records) // 2]
+        rest = list(registry.iter_records_sync(connection, "t072044", ring, batch=1000, after=middle))
+        assert [v[0].atena_no for v in rest] == [a for a in sorted(town.records) if a > middle]
+        bare = next(registry.iter_records_sync(connection, "t072044", ring, groups=("basic",)))
+        assert all(v.my_number is None for v in bare)
+    async with operation(fresh_fleet, caller("resident.read"), "test", purpose="試験", write=False) as op:
+        found = [versions async for versions in registry.iter_records(op, batch=4)]
+        assert found == expected
+        assert set(op.subjects) == set(town.records)
+        assert all(op.subjects.values())
+        events = [event async for event in registry.iter_events(op, batch=5)]
+    assert events == list(town.events.values())
+
+
+async def test_what_was_copied_in_is_found_like_what_was_entered(
+    fresh_fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """P-4-1: every resident of the town is found by name, by number and by birth, and nobody else is."""
+    town = play(11, 40)
+    ring = await fresh_fleet.keyring.get("072044")
+    with bulk(fresh_fleet, "072044") as connection:
+        copy_town(connection, ring, "072044", town)
+    fresh_fleet.clock = lambda: dt.datetime.combine(town.today, dt.time(9), JST)
+    clerk = caller("resident.search", "resident.my_number")
+    async with operation(fresh_fleet, clerk, "test", purpose="試験", write=False) as op:
+        for atena_no, resident in town.residents().items():
+            assert resident.basic is not None
+            same = {
+                a
+                for a, versions in town.records.items()
+                for v in versions
+                if v.basic is not None
+                and v.basic.name == resident.basic.name
+                and v.status.value != "void"
+                and (held := as_of(timeline(versions), town.today)) is not None
+                and held.status.value != "void"
+            }
+            found = await registry.search(op, Query(name=resident.basic.name))
+            assert {h.atena_no for h in found.hits} == same
+            if resident.my_number is not None:
+                found = await registry.search(op, Query(my_number=resident.my_number.my_number))
+                assert [h.atena_no for h in found.hits] == [atena_no]
+
+
+async def test_a_sealed_group_moved_to_another_row_version_or_municipality_does_not_open(fresh_fleet: Fleet) -> None:
+    """security: associated data bind a group to tenant, table, group, row and version."""
+    town = play(5, 10)
+    ring, other = await fresh_fleet.keyring.get("072044"), await fresh_fleet.keyring.get("075418")
+    version = next(iter(town.records.values()))[0]
+    sealed = registry.copy_rows(ring, version)["resident_version"][0][12]
+    assert isinstance(sealed, bytes)
+    seat = ("resident_version", "basic", version.atena_no, version.version_no)
+    assert ring.open(*seat, sealed, GROUPS["basic"]) == version.basic
+    moves = [
+        (ring, ("resident_version", "basic", "0000000000", 1)),
+        (ring, ("resident_version", "basic", version.atena_no, 2)),
+        (ring, ("resident_version", "address", version.atena_no, 1)),
+        (ring, ("event", "basic", version.atena_no, 1)),
+        (other, seat),
+    ]
+    for opener, place in moves:
+        with pytest.raises(JukiError) as caught:
+            opener.open(*place, sealed, GROUPS["basic"])
+        assert isinstance(caught.value, DoesNotOpen)
+
+
+def test_rows_of_an_unstamped_version_are_refused(fresh_fleet: Fleet) -> None:
+    """A version without its instant has no place on the second axis."""
+    town = play(5, 10)
+    version = next(iter(town.records.values()))[0]
+    ring = fresh_fleet.keyring.get_sync("072044")
+    unstamped = Record(**{f: getattr(version, f) for f in Record.__struct_fields__} | {"known_from": None})
+    with pytest.raises(ValueError, match="stamped"):
+        registry.copy_rows(ring, unstamped)
