@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -18,7 +14,7 @@ import pytest_asyncio
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import BrowserContext, async_playwright
 
-from juki.config import LOGINS, Config
+from juki.config import Config
 from juki.tenancy import Fleet
 
 _FILE = Path(__file__).parents[1] / "web" / "counter.py"
@@ -30,7 +26,7 @@ if "counter" not in sys.modules:
     sys.modules["counter"] = _module
     _spec.loader.exec_module(_module)
 
-from counter import IWAKI, Town, open_town  # noqa: E402
+from counter import IWAKI, Town, open_town, serving  # noqa: E402
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -61,45 +57,8 @@ async def iwaki(fleet: Fleet) -> Town:
 @pytest.fixture(scope="module")
 def address(config: Config, chromium_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`juki serve` as a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    given = {f"JUKI_DSN_{login.upper()}": config.dsn(login) for login in LOGINS}
-    env = {k: v for k, v in os.environ.items() if not k.startswith("JUKI_")} | given
-    env |= {
-        "JUKI_HOME": config.home,
-        "JUKI_KMS": config.kms_spec,
-        "JUKI_COOKIE_SECURE": "false",
-        "JUKI_ENVIRONMENT": "test",
-        "JUKI_FONT_DIR": config.font_dir,
-    }
-    if not config.font_dir:
-        del env["JUKI_FONT_DIR"]
-    log = tmp_path_factory.mktemp("server") / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "juki", "serve", "--port", str(port)], env=env, stdout=out, stderr=out
-        )
-    try:
-        _wait(f"http://127.0.0.1:{port}/healthz", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    import time
-
-    for _ in range(200):
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"the server did not start: {log.read_text()[-2000:]}")
+    with serving(config, tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import os
 import re
-from collections.abc import Mapping, Sequence
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pyotp
@@ -20,6 +28,7 @@ from juki import registry
 from juki.access.bootstrap import Made, OutsideHours, People, Person, bootstrap
 from juki.access.model import Caller, system
 from juki.audit import operation
+from juki.config import LOGINS, Config
 from juki.dates import JST, RegistryDate, from_date
 from juki.numbers import my_number_check_digit, resident_code_check_digit
 from juki.registry.model import (
@@ -246,3 +255,43 @@ def build(fleet: Fleet) -> Litestar:
 def today(fleet: Fleet) -> dt.date:
     """The business day."""
     return fleet.clock().astimezone(JST).date()
+
+
+@contextmanager
+def serving(config: Config, folder: Path) -> Iterator[str]:
+    """`juki serve` as a process of its own; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("JUKI_")}
+    env |= {f"JUKI_DSN_{login.upper()}": config.dsn(login) for login in LOGINS}
+    env |= {
+        "JUKI_HOME": config.home,
+        "JUKI_KMS": config.kms_spec,
+        "JUKI_COOKIE_SECURE": "false",
+        "JUKI_ENVIRONMENT": "test",
+    }
+    if config.font_dir:
+        env["JUKI_FONT_DIR"] = config.font_dir
+    log = folder / "server.log"
+    with log.open("wb") as out:
+        command = [sys.executable, "-m", "juki", "serve", "--port", str(port)]
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
+    try:
+        _wait(f"http://127.0.0.1:{port}/healthz", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the server did not start: {log.read_text()[-2000:]}")

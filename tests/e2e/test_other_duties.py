@@ -1,0 +1,85 @@
+"""Pages of the other duties in a real browser: no axe violation, and a picture of each."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from counter import IWAKI, Browser, Town, build, family, settle
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import Page
+
+from juki import legacy
+from juki.access.model import Caller
+from juki.dates import today_in_japan
+from juki.peers import generate
+from juki.tenancy import Fleet
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "screenshots"
+
+
+async def opened(chromium: Chromium, fleet: Fleet, town: Town, address: str, login: str, function: str) -> Page:
+    """A page of somebody who is logged in at a terminal of their function."""
+    number = next(n for n, t in enumerate(town.made.terminals) if function in t.functions)
+    async with Browser(build(fleet), town, number) as browser:
+        await browser.log_in(login, fleet.clock())
+        cookies = dict(browser.client.cookies)
+    context = await chromium.new_context(viewport={"width": 1280, "height": 800}, locale="ja-JP")
+    cookies["juki-purpose"] = "protection"
+    await context.add_cookies([{"name": k, "value": v, "url": address} for k, v in cookies.items()])
+    return await context.new_page()
+
+
+async def look(page: Page, address: str, path: str, name: str = "") -> list[str]:
+    """Violations on one page."""
+    await page.goto(f"{address}/{IWAKI}{path}")
+    assert "ログイン |" not in await page.title()
+    found = await Axe().run(page)
+    if name and os.environ.get("JUKI_SCREENSHOTS"):
+        await page.screenshot(path=str(PICTURES / f"{name}.png"))
+    return [f"{path}: {v['id']}: {v['nodes'][0]['html'][:160]}" for v in found.response["violations"]]
+
+
+async def test_no_page_of_another_duty_has_an_axe_violation(
+    chromium: Chromium, fleet: Fleet, iwaki: Town, address: str
+) -> None:
+    """Protection with its notice, the log, the work list, the removed and the masked."""
+    (atena_no,) = await settle(fleet, family("保護", "ホゴ")[:1])
+    folder = Path(fleet.config.home) / "extract"
+    generate(IWAKI, folder, residents=120, seed=3, as_of=today_in_japan(fleet.clock()))
+    mover = Caller(
+        tenant=IWAKI, actor_id="bench", actor_kind="system", rights=frozenset({"import.run", "import.review"})
+    )
+    await legacy.run_import(fleet, mover, folder)
+
+    page = await opened(chromium, fleet, iwaki, address, "shien", "protection")
+    faults = await look(page, address, f"/residents/{atena_no}/protection", "protection-form")
+    await page.check("input[name=wishes][value=copies]")
+    await page.fill("input[name=starts_on]", "R8.11.1")
+    async with page.expect_navigation():
+        await page.click("form[action$='/protection'] button.main")
+    faults += await look(page, address, f"/residents/{atena_no}", "resident-protected")
+    assert "支援措置の対象者です" in await page.inner_text("body")
+    faults += await look(page, address, "/protection", "protection-list")
+    number = re.search(r"/protection/(\d+)", await page.content())
+    assert number
+    faults += await look(page, address, f"/protection/{number[1]}")
+
+    page = await opened(chromium, fleet, iwaki, address, "kansa", "audit")
+    faults += await look(page, address, "/audit", "audit")
+    entry = re.search(r"/audit/(\d+)", await page.content())
+    assert entry
+    faults += await look(page, address, f"/audit/{entry[1]}")
+
+    page = await opened(chromium, fleet, iwaki, address, "iko", "import")
+    faults += await look(page, address, "/worklist", "worklist")
+    row = re.search(r"/worklist/(\d+)", await page.content())
+    assert row
+    faults += await look(page, address, f"/worklist/{row[1]}", "worklist-row")
+    faults += await look(page, address, "/account", "account")
+    faults += await look(page, address, "/nowhere")
+    assert faults == []
