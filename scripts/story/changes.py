@@ -116,9 +116,9 @@ def move_in(world: World) -> dict[str, object]:
     seed = random.Random(world.residents)
     numbers = [my_number(seed.randrange(900_000_000, 999_999_999)) for _ in range(3)]
     people = [
-        ("渡邊󠄂　真澄", "ワタナベ　マスミ", "1981-05-03", "1", "世帯主"),
-        ("渡邊󠄂　葛󠄂葉", "ワタナベ　クズハ", "1983-11-20", "2", "妻"),
-        ("渡邊󠄂　陽向", "ワタナベ　ヒナタ", "2015-02-28", "1", "子"),
+        ("渡邊\U000e0109　真澄", "ワタナベ　マスミ", "1981-05-03", "1", "世帯主"),
+        ("渡邊\U000e0109　葛\U000e0102葉", "ワタナベ　クズハ", "1983-11-20", "2", "妻"),
+        ("渡邊\U000e0109　陽向", "ワタナベ　ヒナタ", "2015-02-28", "1", "子"),
     ]
     change: dict[str, Any] = {
         "form": "move_in",
@@ -127,11 +127,11 @@ def move_in(world: World) -> dict[str, object]:
             "text": "福島県いわき市平字梅本21番地", "building": "梅本コーポ205号", "code": "07204400001", "postal": "9708026",
         },
         "previous_address": {"text": "宮城県仙台市青葉区国分町三丁目7番1号", "code": "04101", "postal": "9800803"},
-        "former_head_name": "渡邊󠄂　真澄",
+        "former_head_name": "渡邊\U000e0109　真澄",
         "persons": [
             {
                 "name": name, "name_kana": kana, "birth": birth, "sex": sex, "relationship": relation,
-                "registered_domicile": "宮城県仙台市青葉区国分町三丁目7番", "family_head": "渡邊󠄂　真澄",
+                "registered_domicile": "宮城県仙台市青葉区国分町三丁目7番", "family_head": "渡邊\U000e0109　真澄",
                 "my_number": number, "my_number_source": "card", "resident_code": resident_code(int(number[2:11])),
             }
             for (name, kana, birth, sex, relation), number in zip(people, numbers, strict=True)
@@ -189,8 +189,8 @@ def birth(world: World) -> dict[str, object]:
     """出生: 住民票コード from the stock, 個人番号 asked for."""
     home, family = world.shared["home"], world.shared["family"]
     child = {
-        "name": "渡邊󠄂　凪", "name_kana": "ワタナベ　ナギ", "birth": days_ago(1), "sex": "2", "relationship": "子",
-        "registered_domicile": "宮城県仙台市青葉区国分町三丁目7番", "family_head": "渡邊󠄂　真澄",
+        "name": "渡邊\U000e0109　凪", "name_kana": "ワタナベ　ナギ", "birth": days_ago(1), "sex": "2", "relationship": "子",
+        "registered_domicile": "宮城県仙台市青葉区国分町三丁目7番", "family_head": "渡邊\U000e0109　真澄",
     }  # fmt: skip
     result = settle(world, {"form": "birth", "occurred_on": days_ago(1), "setai_no": home, "person": child})
     (newborn,) = result["new_atena_nos"]

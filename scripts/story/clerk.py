@@ -27,9 +27,9 @@ def _otp_program() -> ModuleType:
 _OTP = _otp_program()
 
 
-def fresh_code(secret: str) -> str:
-    """A one-time code that was not used yet in its step: the first of a step is waited for only when it must be."""
-    return str(_OTP.code(secret, time.time()))
+def code_at(secret: str, at: float) -> str:
+    """The one-time code of a moment."""
+    return str(_OTP.code(secret, at))
 
 
 class Clerk:
@@ -47,7 +47,7 @@ class Clerk:
         form = {
             "login": login,
             "password": person["password"],
-            "otp": fresh_code(person["otp_secret"]),
+            "otp": code_at(person["otp_secret"], time.time()),
             "accepts_rules": "on",
         }
         answer = self.http.post(f"/{code}/login", data=form)
