@@ -38,24 +38,32 @@ class DirectoryWitness:
 
     def put(self, code: str, size: int, note: str) -> None:
         """Keep a copy for good. Conflict `audit.witness_differs`, Unavailable `audit.witness_unwritable`."""
-        path = self.folder(code) / f"{size:015d}{SUFFIX}"
+        folder = self.folder(code)
+        path = folder / f"{size:015d}{SUFFIX}"
+        draft = folder / f".{size:015d}.{os.getpid()}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _write_whole(draft, note)
+            os.link(draft, path)  # the name appears with the whole text behind it, and never over another
         except FileExistsError:
             if path.read_text(encoding="utf-8") != note:
                 raise Conflict("audit.witness_differs", "another head stands under this size", size=size) from None
-            return
         except OSError as e:
             raise Unavailable("audit.witness_unwritable", f"cannot keep a copy: {e.strerror}") from None
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
+        finally:
+            draft.unlink(missing_ok=True)
 
     def folder(self, code: str) -> Path:
         """Where one municipality's copies lie."""
         return self.root / code
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # left by a process of the same number that was killed here
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def witness_of(fleet: Fleet) -> DirectoryWitness:
