@@ -10,7 +10,7 @@ from typing import Final
 from juki.audit.operation import written_since
 from juki.audit.sweep import sweep
 from juki.audit.witness import witnessed_checkpoint
-from juki.problem import JukiError
+from juki.problem import Conflict, JukiError
 from juki.tenancy import Fleet
 from juki.tenancy.directory import OPEN_STATES
 
@@ -52,5 +52,8 @@ async def _try(fleet: Fleet, code: str, what: str) -> None:
             await sweep(fleet, code)
         else:
             await witnessed_checkpoint(fleet, code)
+    except Conflict as e:
+        # not a hitch: a copy kept elsewhere says something else than the database
+        log.error("%s of %s: %s", what, code, e.code)
     except JukiError as e:
         log.warning("%s of %s postponed: %s", what, code, e.code)
