@@ -17,7 +17,6 @@ from juki.registry.case_store import under_change
 from juki.registry.drafting import (
     CaseSummary,
     CaseView,
-    ConfirmResult,
     Examined,
     case,
     confirm,
@@ -47,6 +46,7 @@ from juki.registry.protect import (
 from juki.registry.query import Hit, Hits, Query
 from juki.registry.read import current, history, household, record
 from juki.registry.reindex import REFILLS, SLOTS
+from juki.registry.settling import ConfirmResult
 from juki.registry.stock import add_codes, awaited_numbers, codes_left
 
 __all__ = [

@@ -1,0 +1,183 @@
+"""審査: a change made ready and held against the register: the scene it acts on, what the rules say, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+
+import msgspec
+
+from juki.audit import Operation
+from juki.dates import today_in_japan
+from juki.problem import Invalid
+from juki.registry import changes, find, protect, rules, store
+from juki.registry.cancel import cancelling_reason
+from juki.registry.change import Cancel, Change, Death, Findings, MoveIn, MoveOut, Reception, Relocate
+from juki.registry.index import numbers_of
+from juki.registry.measures import Level, Process
+from juki.registry.resident import GROUPS, Record, Status
+from juki.registry.scene import Drawn, Needs, Scene
+from juki.registry.timeline import Event, timeline
+
+
+async def prepared(op: Operation, change: Change) -> tuple[Change, Scene]:
+    """The change with what follows by itself filled in, and the residents it acts on, read whole."""
+    today = today_in_japan(op.now)
+    if change.notified_on is None:
+        change = msgspec.structs.replace(change, notified_on=today)
+    event: Event | None = None
+    made: dict[str, tuple[int, ...]] = {}
+    if isinstance(change, Cancel):
+        event = (await store.events(op.session, op.ring, [change.event_no])).get(change.event_no)
+        made = await store.versions_of_event(op.session, change.event_no)
+    wanted = changes.numbers(change)
+    found = await store.holders(op, wanted.values())
+    held_by = {a for holders in found.values() for a in holders}
+    atena_nos, setai_nos = changes.subjects(change)
+    records = await _records(op, (*atena_nos, *made), setai_nos, held_by)
+    holders = {path: _standing(records, pair, found.get(pair, ())) for path, pair in wanted.items()}
+    change = _returning(change, records, holders)
+    namesakes = {
+        path: await find.namesakes(op, person.name, person.birth, person.sex.value)
+        for path, person in changes.newcomers(change).items()
+    }
+    scene = Scene(today=today, records=records, holders=holders, namesakes=namesakes, event=event, event_versions=made)
+    if isinstance(change, Cancel) and cancelling_reason(scene):
+        change = msgspec.structs.replace(change, reason=cancelling_reason(scene))
+    return change, scene
+
+
+async def _records(
+    op: Operation, atena_nos: tuple[str, ...], setai_nos: tuple[str, ...], held_by: set[str]
+) -> dict[str, tuple[Record, ...]]:
+    rows = await store.rows_around(op.session, atena_nos, setai_nos) if atena_nos or setai_nos else []
+    known = {row[0] for row in rows}
+    if held_by - known:
+        rows += await store.rows_of(op.session, sorted(held_by - known))
+    return {
+        atena_no: tuple(store.open_record(op.ring, row, GROUPS) for row in group)
+        for atena_no, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def _standing(
+    records: Mapping[str, tuple[Record, ...]], pair: tuple[str, str], atena_nos: list[str] | tuple[str, ...]
+) -> tuple[str, ...]:
+    """Of those who ever held a number, the ones on whose time line it still stands last."""
+    found: list[str] = []
+    for atena_no in atena_nos:
+        line = timeline(records.get(atena_no, ()))
+        if line and pair in numbers_of(line[-1]):
+            found.append(atena_no)
+    return tuple(found)
+
+
+def _returning(
+    change: Change, records: Mapping[str, tuple[Record, ...]], holders: Mapping[str, tuple[str, ...]]
+) -> Change:
+    """再転入: whoever brings the 個人番号 or 住民票コード of a removed resident goes on under that 宛名番号 (R-1-2.3-LNK-01)."""
+    if not isinstance(change, MoveIn):
+        return change
+    persons = list(change.persons)
+    for i, person in enumerate(persons):
+        matched = {*holders.get(f"persons.{i}.my_number", ()), *holders.get(f"persons.{i}.resident_code", ())}
+        line = timeline(records[next(iter(matched))]) if len(matched) == 1 else ()
+        if not person.returning_atena_no and line and line[-1].status in (Status.MOVED_OUT, Status.REMOVED):
+            persons[i] = msgspec.structs.replace(person, returning_atena_no=line[-1].atena_no)
+    return msgspec.structs.replace(change, persons=tuple(persons))
+
+
+async def judge(
+    op: Operation, change: Change, scene: Scene, reception: Reception, drawn: Drawn
+) -> tuple[Findings, tuple[Record, ...]]:
+    """Everything the rules say, and the versions the change would make where it can be applied at all."""
+    reason = rules.reason_of(change)
+    if reason is None:
+        return rules.error("registry.reason_not_of_form", "reason"), ()
+    found = rules.total(
+        (
+            rules.check_reception(reception, reason),
+            rules.check_days(change.occurred_on, change.notified_on, scene.today, reason),
+            changes.check(change, scene, op.tenant.settings.numbering.resident_code_check),
+            await _check_notices(op, change, scene),
+        )
+    )
+    if found.errors:
+        return found, ()
+    fresh = changes.apply(change, scene, drawn)
+    if not fresh:
+        return rules.total((found, rules.error("registry.nothing_changes", "occurred_on"))), ()
+    head_gone = isinstance(change, Death | MoveOut | Relocate)
+    return rules.total((found, rules.check_outcome(scene, fresh, head_gone=head_gone))), fresh
+
+
+async def _check_notices(op: Operation, change: Change, scene: Scene) -> Findings:
+    """抑止 of 異動 and 支援措置 of those a form names."""
+    named = [a for a in (*changes.subjects(change)[0], *scene.event_versions) if a in scene.records]
+    parts: list[Findings] = []
+    for standing in (await protect.protections(op, named)).values() if named else ():
+        level = standing.level(Process.CHANGE)
+        if level is Level.ERROR:
+            parts.append(rules.error("registry.change_suppressed", "change"))
+        elif level is Level.ALERT:
+            parts.append(rules.alert("registry.change_held", "change"))
+        if standing.protected:
+            parts.append(rules.alert("registry.protected_subject", "change"))
+    return rules.total(parts)
+
+
+def insist(findings: Findings, passed: Mapping[str, str]) -> None:
+    """Raises Invalid where an error stands or an alert was not passed with a reason."""
+    if findings.errors:
+        fields = {finding.field or "change": finding.code for finding in findings.errors}
+        raise Invalid("registry.change_invalid", "the change breaks a rule", fields=fields)
+    unread = {f"alert.{a.code}": a.code for a in findings.alerts if not passed.get(a.code)}
+    if unread:
+        raise Invalid("registry.alerts_open", "an alert needs a reason for going on", fields=unread)
+
+
+def base_of(scene: Scene, fresh: tuple[Record, ...]) -> dict[str, int]:
+    """Newest version of everyone the change rests on: those it writes, and those who live with them."""
+    known = {v.atena_no for v in fresh}
+    homes = {v.setai_no for v in fresh}
+    base: dict[str, int] = {}
+    for atena_no, versions in scene.records.items():
+        held = scene.now(atena_no)
+        if atena_no in known or (held is not None and held.setai_no in homes):
+            base[atena_no] = max(v.version_no for v in versions)
+    return base
+
+
+def placeholders(needs: Needs) -> Drawn:
+    """Numbers that stand in for those drawn at 本登録."""
+    return Drawn(
+        atena_nos=tuple(f"新規{i + 1}" for i in range(needs.atena_nos)),
+        setai_no="新規世帯" if needs.setai_nos else "",
+        resident_codes=("",) * needs.resident_codes,
+    )
+
+
+def side_by_side(
+    op: Operation, scene: Scene, fresh: tuple[Record, ...]
+) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Records before and after, without the numbers for whoever lacks their rights."""
+    last: dict[str, Record] = {}
+    for version in fresh:
+        last.setdefault(version.atena_no, version)
+    before = [scene.now(v.atena_no, v.valid_from) for v in last.values()]
+    hidden = {
+        group: None
+        for group, right in (("my_number", "resident.my_number"), ("resident_code", "resident.code"))
+        if not op.caller.may(right)
+    }
+    touch(op, scene, fresh, my_number="my_number" not in hidden)
+    return (
+        tuple(msgspec.structs.replace(r, **hidden) for r in before if r is not None),
+        tuple(msgspec.structs.replace(r, **hidden) for r in last.values()),
+    )
+
+
+def touch(op: Operation, scene: Scene, fresh: tuple[Record, ...], *, my_number: bool) -> None:
+    for version in fresh:
+        if version.atena_no in scene.records:
+            op.touch(version.atena_no, my_number=my_number and version.my_number is not None)
