@@ -1,0 +1,133 @@
+"""在席: an order reaches every living process, a dead one is known by its closed session, and a cut-off one forgets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from juki.config import Config
+from juki.problem import Unavailable
+from juki.tenancy import Fleet, connect
+from juki.tenancy.presence import RELOAD, Answers, order
+from juki.vault import Purged
+
+from .conftest import CODE
+from .test_killed import environment
+
+HOLDER = Path(__file__).parent / "holder.py"
+
+
+async def command(config: Config, reason: str) -> Answers:
+    """An order given as an erasure gives it."""
+
+    def give() -> Answers:
+        with connect(config, "deploy", autocommit=True) as connection:
+            return order(connection, CODE, reason)
+
+    return await asyncio.to_thread(give)
+
+
+async def holder(config: Config) -> asyncio.subprocess.Process:
+    """Another process with the keys of いわき市 in its memory."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, str(HOLDER), CODE, env=environment(config), stdout=subprocess.PIPE, stdin=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert (await child.stdout.readline()).strip() == b"holding"
+    return child
+
+
+async def test_every_process_forgets_within_a_second_and_says_so(fresh_fleet: Fleet, fresh_config: Config) -> None:
+    """T12: after an erasure's order no process can open anything; a ring in somebody's hand is wiped too."""
+    ring = await fresh_fleet.keyring.get(CODE)
+    sealed = ring.seal("t", "g", "k", 1, b"secret")
+    other = await holder(fresh_config)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    answers = await command(fresh_config, "erase")
+    assert [a.outcome for a in answers.answers] == ["acknowledged", "acknowledged"]
+    assert answers.seconds < 1.0
+    with pytest.raises(Purged):
+        ring.open("t", "g", "k", 1, sealed, bytes)
+    other.stdin.write(b"try\n")
+    assert (await other.stdout.readline()).strip() == b"vault.purged"
+    other.stdin.write(b"end\n")
+    await other.wait()
+
+
+async def test_a_killed_process_is_known_by_its_closed_session(fresh_fleet: Fleet, fresh_config: Config) -> None:
+    """kill -9 leaves a row and no lock: nobody waits for its answer."""
+    other = await holder(fresh_config)
+    os.kill(other.pid, signal.SIGKILL)
+    await other.wait()
+    await asyncio.sleep(0.3)
+    answers = await command(fresh_config, "erase")
+    assert len(answers.answers) == 1
+    assert answers.seconds < 2.0
+
+
+async def test_a_process_that_is_paused_is_waited_for_and_never_taken_for_dead(
+    fresh_fleet: Fleet, fresh_config: Config
+) -> None:
+    """Silence proves nothing: a stopped process still holds its keys, so the order does not end before it answers."""
+    other = await holder(fresh_config)
+    os.kill(other.pid, signal.SIGSTOP)
+    giving = asyncio.create_task(command(fresh_config, "erase"))
+    await asyncio.sleep(1.5)
+    assert not giving.done()
+    os.kill(other.pid, signal.SIGCONT)
+    answers = await asyncio.wait_for(giving, 10)
+    assert {a.outcome for a in answers.answers} == {"acknowledged"}
+    other.kill()
+    await other.wait()
+
+
+async def test_a_process_cut_from_its_session_forgets_and_loads_nothing_until_it_is_back(
+    fresh_fleet: Fleet, fresh_config: Config, server: str
+) -> None:
+    """A process that nobody can tell to forget must not know."""
+    ring = await fresh_fleet.keyring.get(CODE)
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.application_name = 'juki presence'"
+            " AND a.datname = %s",
+            (psycopg.conninfo.conninfo_to_dict(fresh_config.dsn_registry)["dbname"],),
+        )
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and not ring._wiped:  # pyright: ignore[reportPrivateUsage]
+        await asyncio.sleep(0.02)
+    with pytest.raises(Purged):
+        ring.seal("t", "g", "k", 1, b"x")
+    refusals: set[str] = set()
+    for _ in range(100):
+        try:
+            fresh = await fresh_fleet.keyring.get(CODE)
+            break
+        except Unavailable as waiting:
+            refusals.add(waiting.code)
+            await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("the process never came back")
+    assert fresh.seal("t", "g", "k", 1, b"x")
+    assert refusals <= {"tenancy.not_present"}
+
+
+async def test_a_reload_lets_whoever_is_at_work_finish(fresh_fleet: Fleet, fresh_config: Config) -> None:
+    """Rotations do not cut anybody off: the answer waits for the last user of the old keys."""
+    ring = await fresh_fleet.keyring.get(CODE)
+    giving = asyncio.create_task(command(fresh_config, RELOAD))
+    await asyncio.sleep(0.5)
+    assert not giving.done()
+    assert ring.seal("t", "g", "k", 1, b"x")
+    assert await fresh_fleet.keyring.get(CODE) is not ring
+    del ring
+    answers = await asyncio.wait_for(giving, 10)
+    assert {a.outcome for a in answers.answers} == {"acknowledged"}
