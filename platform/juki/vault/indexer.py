@@ -26,7 +26,7 @@ from juki.vault.roots import derive, wipe
 # Tuned by tests/bench/leakage.py: fewer slices make a search cheaper and a locally common value visible.
 NAME_SLICES: Final = 12  # slices of common values that meet in one bucket; also the price of searching for one
 KANA_SLICES: Final = 6
-_CACHE_ENTRIES_MAX: Final = 100_000
+_CACHE_ENTRIES_MAX: Final = 50_000
 _LEVELS_MAX: Final = 3
 
 FAMILY_BUCKETS: Final = 2048

@@ -74,7 +74,7 @@ class KeyRing:
         self._ttl_s = ttl_s
         self._clock = clock
         self._service = service
-        self._on_rotation_due = on_rotation_due
+        self._on_rotation_due = on_rotation_due or _warn
         self._held: dict[str, _Held] = {}
         self._loading: dict[str, Future[TenantRing]] = {}
         self._epochs: dict[str, int] = {}
@@ -235,3 +235,7 @@ class KeyRing:
             spending=self._spending,
             on_rotation_due=self._on_rotation_due,
         )
+
+
+def _warn(tenant: str, seal_version: int) -> None:
+    log.warning("seal root %d of %s is nearly spent: rotate it before sealing stops", seal_version, tenant)
