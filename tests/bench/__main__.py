@@ -27,7 +27,9 @@ FULL_SECONDS = 3600
 def main() -> int:
     """Run what was asked for; 0 when every benchmark gave its figures."""
     options = _arguments()
-    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != HERE]  # a benchmark may be named like a library
+    sys.path[:] = [
+        entry for entry in sys.path if Path(entry).resolve() != HERE
+    ]  # a benchmark may be named like a library
     if options.worker is not None:
         return _worker(options.worker, options.json, quick=not options.full)
     names = options.only or modules()
@@ -43,7 +45,7 @@ def main() -> int:
 
 def modules() -> list[str]:
     """The benchmarks, by file name."""
-    return sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith("_"))
+    return sorted(p.stem for p in HERE.glob("*.py") if not p.stem.startswith(("_", "test_")))
 
 
 def _arguments() -> argparse.Namespace:
