@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from juki.config import Config
-from juki.problem import Conflict, NotFound, Refused, Unavailable
+from juki.problem import Conflict, JukiError, NotFound, Refused, Unavailable
 from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write, halt
 
 
@@ -260,6 +260,18 @@ async def _tile(session: TenantSession, number: int) -> int:
         "INSERT INTO {t}.audit_tile (height, tile_no, root) VALUES (0, %(n)s, %(root)s)",
         {"n": number, "root": bytes(32)},
     )
+
+
+async def test_a_broken_rule_of_a_table_quotes_no_row(fresh_fleet: Fleet) -> None:
+    """R-A-3.3-CPY-02: the server's words hold the failing row; ours name the rule."""
+    with pytest.raises(JukiError) as caught:
+        async with fresh_fleet.session("072044", write=True) as session:
+            await session.execute(
+                "INSERT INTO {t}.audit_tile (height, tile_no, root) VALUES (-77, 1, %(root)s)", {"root": bytes(32)}
+            )
+    assert caught.value.code == "db.rule"
+    assert caught.value.facts == {"constraint": "audit_tile_height_check"}
+    assert "77" not in str(caught.value)
 
 
 def test_a_bulk_connection_keeps_its_role_over_many_transactions(config: Config) -> None:

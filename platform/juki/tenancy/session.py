@@ -171,6 +171,9 @@ def problem_of(error: psycopg.Error) -> JukiError | psycopg.Error:
         return Unavailable("db.full", "the database has no room", remedy="call the operator")
     if isinstance(error, errors.UniqueViolation):
         return Conflict("db.twice", "the same key was written twice", constraint=error.diag.constraint_name or "")
+    if isinstance(error, psycopg.IntegrityError):
+        # a defect of ours, but the driver's own words quote the row
+        return JukiError("db.rule", "a rule of the table was broken", constraint=error.diag.constraint_name or "")
     if isinstance(error, psycopg.OperationalError):
         return Unavailable("db.gone", "the database does not answer", remedy="try again in a moment")
     return error
