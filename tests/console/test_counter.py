@@ -61,7 +61,7 @@ async def enter_move_in(browser: Browser, given: dict[str, str], form_no: str) -
     answer = await browser.post(path, {**browser.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
     found = re.search(r"/cases/(\d+)", str(answer.url))
     assert found, text_of(answer.text)
-    assert "受付番号は" in answer.text
+    assert "仮登録番号は" in answer.text
     return int(found[1])
 
 

@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import sections, words
+from juki.console import clerks, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form
 from juki.console.page import go, render
@@ -58,6 +58,7 @@ async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) ->
     async with operation(fleet, caller, "change.queue", purpose=PURPOSE, write=False) as op:
         waiting = await registry.queue(op)
         names = await _names(op, [no for case in waiting for no in case.atena_nos])
+        names |= await clerks.names(op, [case.entered_by for case in waiting])
     context = {"cases": [_line(case, caller, names) for case in waiting]}
     return render(request, "cases.html", "照合待ち", context, tenant=await fleet.tenant(code), here="/cases")
 
@@ -139,6 +140,7 @@ async def _page(
     async with operation(fleet, caller, "change.case", purpose=PURPOSE, write=False) as op:
         view = await registry.case(op, case_no)
         names = await _names(op, view.summary.atena_nos)
+        names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
     form = given or Form(())
     form.fields = [_again(path, view) for path in view.reentry]
@@ -150,7 +152,7 @@ async def _page(
             ("対象", line.who or "新しく記載する人"),
             ("届出人", view.reception.notifier),
             *_passed(view),
-            *_steps(view),
+            *_steps(view, names),
         ],
         "form": form,
         "errors": [text_of(f.code, 422) for f in view.findings.errors],
@@ -195,7 +197,7 @@ def _line(case: CaseSummary, caller: Caller, names: dict[str, str]) -> Waiting:
         reason=reason_name(case.reason),
         form_no=case.form_no,
         who="、".join(names.get(no, no) for no in case.atena_nos),
-        entered_by=case.entered_by,
+        entered_by=names.get(case.entered_by, case.entered_by),
         entered_at=words.instant(case.entered_at),
         own=case.entered_by == caller.actor_id,
         state=STATES.get(case.state, case.state),
@@ -213,10 +215,10 @@ def _passed(view: CaseView) -> list[tuple[str, str]]:
     return [("注意を確かめて進めた理由", why) for why in dict.fromkeys(view.acknowledged.values())]
 
 
-def _steps(view: CaseView) -> list[tuple[str, str]]:
+def _steps(view: CaseView, names: dict[str, str]) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for step in view.steps:
-        text = f"{step.done_by}　{words.instant(step.done_at)}"
+        text = f"{names.get(step.done_by, step.done_by)}　{words.instant(step.done_at)}"
         comment: Any = getattr(step, "comment", "")
         found.append((STATES.get(step.state, step.state), f"{text}　{comment}" if comment else text))
     return found

@@ -21,10 +21,10 @@ from juki.web import AnyRequest, form_token, purpose_of
 
 STATIC: Final = Path(__file__).parent / "static"
 DONE: Final = {
-    "entered": "仮登録しました。受付番号は {no} です。照合待ちに入りました。別の職員が届出書と照合すると本登録されます。",
+    "entered": "仮登録しました。仮登録番号は {no} です。照合待ちに入りました。別の職員が届出書と照合すると本登録されます。",
     "confirmed": "本登録しました。異動番号は {no} です。",
-    "handed_back": "入力者に差し戻しました。受付番号は {no} です。",
-    "withdrawn": "仮登録を取り下げました。受付番号は {no} です。",
+    "handed_back": "入力者に差し戻しました。仮登録番号は {no} です。",
+    "withdrawn": "仮登録を取り下げました。仮登録番号は {no} です。",
     "issued": "証明書を交付しました。",
     "protected": "支援措置を登録しました。支援措置番号は {no} です。",
     "suppressed": "抑止を設定しました。",

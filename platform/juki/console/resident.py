@@ -13,7 +13,7 @@ from juki import certificates, dates, registry
 from juki.access import Caller
 from juki.audit import Operation, operation
 from juki.certificates.model import CertificateKind, IssueEntry, Relation
-from juki.console import purpose, sections, words
+from juki.console import clerks, purpose, sections, words
 from juki.console.form import Field, Form
 from juki.console.page import render
 from juki.console.person import notices_of, person_of, suppression_lines
@@ -59,6 +59,7 @@ class View(msgspec.Struct, kw_only=True):
     protection: Any
     issues: tuple[IssueEntry, ...]
     today: dt.date
+    clerks: dict[str, str]
 
 
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,12 +147,16 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
     home = None
     if record.status is Status.RESIDENT:
         home = await registry.household(op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known)
+    versions = await registry.history(op, atena_no, groups=("basic",), known_at=moment.known)
+    issues = await certificates.history(op, atena_no)
+    acted = [who for v in versions for who in (v.event.entered_by, v.event.confirmed_by)]
     return View(
         record=record,
         household=home,
-        versions=await registry.history(op, atena_no, groups=("basic",), known_at=moment.known),
+        versions=versions,
         protection=await registry.protection(op, atena_no),
-        issues=await certificates.history(op, atena_no),
+        issues=issues,
+        clerks=await clerks.names(op, [who for who in (*acted, *(i.issued_by for i in issues)) if who]),
         today=dates.today_in_japan(op.now),
     )
 
@@ -163,11 +168,11 @@ def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: f
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
         "sections": [_section(s, caller) for s in sections.shown(view.record, revealed=revealed)],
-        "issues": [_issue(entry) for entry in view.issues],
+        "issues": [_issue(entry, view.clerks) for entry in view.issues],
         "suppressions": suppression_lines(view.protection),
         "setai_no": view.record.setai_no,
         "members": _members(view),
-        "versions": [_version(v) for v in reversed(view.versions)],
+        "versions": [_version(v, view.clerks) for v in reversed(view.versions)],
         "asof": form,
     }
 
@@ -228,7 +233,7 @@ def _members(view: View) -> list[dict[str, Any]]:
     return found
 
 
-def _version(version: Version) -> dict[str, Any]:
+def _version(version: Version, named: dict[str, str]) -> dict[str, Any]:
     record, event = version.record, version.event
     tags: list[Tag] = []
     if version.superseded_by:
@@ -245,19 +250,19 @@ def _version(version: Version) -> dict[str, Any]:
         "occurred": words.day(event.occurred_on),
         "notified": words.calendar(event.notified_on) if event.notified_on else "",
         "known": words.instant(event.known_from),
-        "entered_by": event.entered_by,
-        "confirmed_by": event.confirmed_by,
+        "entered_by": named.get(event.entered_by, ""),
+        "confirmed_by": named.get(event.confirmed_by, ""),
     }
 
 
-def _issue(entry: IssueEntry) -> dict[str, Any]:
+def _issue(entry: IssueEntry, named: dict[str, str]) -> dict[str, Any]:
     return {
         "at": words.instant(entry.issued_at),
         "kind": KINDS[entry.kind],
         "relation": RELATIONS[entry.relation],
         "label": entry.label,
         "terminal": entry.terminal_id,
-        "clerk": entry.issued_by,
+        "clerk": named.get(entry.issued_by, ""),
         "disposed": "書損" if entry.disposed else "",
     }
 
