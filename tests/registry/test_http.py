@@ -1,0 +1,146 @@
+"""住民の口: the whole of a move-in over JSON, by two logged-in persons; persons only in bodies, unknown fields refused."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.registry.conftest import family, newcomer, reception
+from tests.web.counter import IWAKI, Browser, Town, build, open_town
+
+from juki.registry import http
+from juki.registry.named import to_named
+from juki.tenancy import Fleet
+
+ORIGIN = "http://127.0.0.1:8000"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def town(fleet: Fleet) -> Town:
+    """いわき市 with its people."""
+    return await open_town(fleet, IWAKI)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def counter(fleet: Fleet, town: Town) -> AsyncIterator[tuple[Browser, Browser]]:
+    """The clerk who enters and the person who confirms, logged in at two terminals."""
+    application = build(fleet)
+    async with Browser(application, town, terminal=0) as clerk, Browser(application, town, terminal=1) as second:
+        await clerk.log_in("uketsuke", fleet.clock())
+        await second.log_in("shogo", fleet.clock())
+        yield clerk, second
+
+
+async def call(who: Browser, method: str, path: str, body: Any = None, **headers: str) -> Any:
+    """One API request from our own page."""
+    return await who.client.request(
+        method,
+        f"/{IWAKI}/api/v1{path}",
+        json=body,
+        headers={"origin": ORIGIN, "accept": "application/json", "juki-purpose": "notification"} | headers,
+    )
+
+
+def form() -> dict[str, Any]:
+    """A 転入届 as JSON: items by name, dates as text."""
+    change = to_named(family(newcomer("通信　太郎", "世帯主", name_kana="ツウシン　タロウ")))
+    return {"change": change, "reception": to_named(reception())}
+
+
+async def test_a_move_in_goes_from_form_to_record_over_the_api(counter: tuple[Browser, Browser]) -> None:
+    """R-12-3.2-QUA-01 over HTTP: examine, enter, queue, confirm, read, history, search."""
+    clerk, second = counter
+    body = form()
+    seen = await call(clerk, "POST", "/changes/examine", body)
+    assert seen.status_code == 200, seen.text
+    assert seen.json()["findings"] == {"errors": [], "alerts": []}
+    entered = await call(clerk, "POST", "/changes", body)
+    assert entered.status_code == 201, entered.text
+    number = entered.json()["case_no"]
+    waiting = (await call(second, "GET", "/cases")).json()
+    assert number in [case["case_no"] for case in waiting]
+    view = (await call(second, "GET", f"/cases/{number}")).json()
+    person = body["change"]["persons"][0]
+    values = {
+        "occurred_on": "R8.11.1",
+        "notified_on": "令和8年11月1日",
+        "persons.0.birth": "S55.4.1",
+        "persons.0.my_number": person["my_number"],
+        "persons.0.resident_code": person["resident_code"],
+    }
+    wrong = await call(second, "POST", f"/cases/{number}/confirm", {"reentry": values | {"occurred_on": "R8.11.2"}})
+    assert wrong.status_code == 422
+    assert person["my_number"] not in wrong.text
+    done = await call(
+        second, "POST", f"/cases/{number}/confirm", {"reentry": {path: values[path] for path in view["reentry"]}}
+    )
+    assert done.status_code == 200, done.text
+    (atena_no,) = done.json()["new_atena_nos"]
+    record = (await call(clerk, "GET", f"/records/{atena_no}?groups=basic,address")).json()
+    assert record["basic"]["name"] == "通信　太郎"
+    assert record["my_number"] is None
+    history = (await call(clerk, "GET", f"/records/{atena_no}/history")).json()
+    assert [v["event"]["reason"] for v in history] == ["move_in"]
+    home = (await call(clerk, "GET", f"/households/{record['setai_no']}")).json()
+    assert [m["atena_no"] for m in home["members"]] == [atena_no]
+    standing = (await call(clerk, "GET", f"/records/{atena_no}/protection")).json()
+    assert (standing["protected"], standing["suppressions"]) == (False, [])
+    found = await call(clerk, "POST", "/search", {"kana": "ツウシ", "birth": "昭和55年"})
+    assert [hit["atena_no"] for hit in found.json()["hits"]] == [atena_no]
+    earlier = await call(clerk, "GET", f"/records/{atena_no}?as_of=2026-10-31")
+    assert earlier.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        ("change", {"blood_type": "A"}, "change.blood_type"),
+        ("reception", {"telephone": "0"}, "reception.telephone"),
+        ("change", {"form": "no_such_form"}, "change.form"),
+        ("change", {"occurred_on": "きのう"}, "change.occurred_on"),
+        ("change", {"persons": [{"name": "一部　だけ"}]}, "change.persons.0.birth"),
+        ("change", {"persons": "誰か"}, "change.persons"),
+        ("change", {"address": 5}, "change.address"),
+    ],
+)
+async def test_what_is_not_on_the_form_is_refused_by_name(
+    counter: tuple[Browser, Browser], path: str, value: dict[str, Any], field: str
+) -> None:
+    """R-1-3.2-MIN-02: a field outside the form, or one that cannot be read, is named and nothing is kept."""
+    clerk, _ = counter
+    body = form()
+    body[path] |= value
+    answer = await call(clerk, "POST", "/changes", body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "registry.form_unreadable"
+    assert field in answer.text
+    assert "だけ" not in answer.text
+
+
+async def test_no_address_of_the_api_can_carry_a_name_or_a_number(counter: tuple[Browser, Browser]) -> None:
+    """security: no personal data in URLs; keys of our own only, and a search is a POST."""
+    for handler in http.routes:
+        for path in handler.paths:
+            assert "name" not in path
+            assert {part for part in path.split("/") if part.startswith("{")} <= {
+                "{atena_no:str}",
+                "{setai_no:str}",
+                "{case_no:int}",
+            }
+        assert {"right", "purpose", "action"} <= set(handler.opt)
+    clerk, _ = counter
+    answer = await call(clerk, "GET", "/records/渡邊")
+    assert answer.status_code in (400, 422)
+    assert "渡邊" not in answer.text
+
+
+async def test_the_second_person_may_not_enter_and_the_first_may_not_confirm(
+    counter: tuple[Browser, Browser],
+) -> None:
+    """R-1-3.3-PRV-01: the duty decides which door opens."""
+    clerk, second = counter
+    assert (await call(second, "POST", "/changes", form())).status_code == 403
+    assert (await call(clerk, "GET", "/cases")).status_code == 403
+    assert (await call(clerk, "POST", "/cases/1/confirm", {"reentry": {}})).status_code == 403
