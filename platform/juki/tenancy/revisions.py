@@ -11,8 +11,6 @@ from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 
 from juki.problem import Misconfigured
 
@@ -73,6 +71,10 @@ def _in_order(modules: list[ModuleType]) -> list[ModuleType]:
 
 
 def _render(module: ModuleType) -> Revision:
+    # half a second of start-up that only who renders should pay, not every command
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
     kind: Any = getattr(module, "kind", None)
     if kind not in get_args(Kind):
         raise Misconfigured("migrate.kind", f"revision {module.revision} must say kind = expand, backfill or contract")
