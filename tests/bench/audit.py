@@ -65,7 +65,7 @@ async def _measure(config: Config, admin_dsn: str, *, quick: bool) -> dict[str, 
     try:
         await _operations(fleet, 0.5, 4)  # connections, prepared statements, key of the month
         alone = await _operations(fleet, seconds, 1)
-        reading, lag = await _with_keeper(fleet, seconds)
+        reading, lag, cpu_us = await _with_keeper(fleet, seconds)
         writing = await _operations(fleet, seconds, AT_ONCE * 2, write=True)
         rows_per_s = await _bulk(fleet, bulk)
         placed_per_s, placed = await _place(fleet)
@@ -73,7 +73,7 @@ async def _measure(config: Config, admin_dsn: str, *, quick: bool) -> dict[str, 
     finally:
         await fleet.close()
     return {
-        "alone": alone, "reading": reading, "writing": writing, "lag_s": lag, "bulk": rows_per_s,
+        "alone": alone, "reading": reading, "writing": writing, "lag_s": lag, "cpu_us": cpu_us, "bulk": rows_per_s,
         "placing": placed_per_s, "placed": placed, "proof_read_ms": proof_read_ms, "proof_check_us": proof_check_us,
         "plain": await _plain(admin_dsn, seconds, AT_ONCE), "floor_1": await _floor(admin_dsn, seconds, 1),
         "floor_16": await _floor(admin_dsn, seconds, AT_ONCE), "pg": _server_version(admin_dsn),
@@ -100,8 +100,8 @@ async def _operations(fleet: Fleet, seconds: float, workers: int, *, write: bool
     return done / (time.perf_counter() - began)
 
 
-async def _with_keeper(fleet: Fleet, seconds: float) -> tuple[float, float]:
-    """Operations while heads are signed and copied as in service; leaves a second and the worst age of an unplaced row."""
+async def _with_keeper(fleet: Fleet, seconds: float) -> tuple[float, float, float]:
+    """Operations while heads are signed and copied as in service: leaves a second, worst age of an unplaced row, CPU."""
     keeper = asyncio.create_task(audit.keep(fleet))
     ages: list[float] = []
 
@@ -119,11 +119,14 @@ async def _with_keeper(fleet: Fleet, seconds: float) -> tuple[float, float]:
 
     await asyncio.sleep(1.2)  # what lay there before is placed first
     watcher = asyncio.create_task(watch())
+    began, spent = time.perf_counter(), time.process_time()
     rate = await _operations(fleet, seconds, AT_ONCE * 2)
+    operations = rate * (time.perf_counter() - began) / 2
+    cpu_us = (time.process_time() - spent) / operations * 1e6
     for task in (watcher, keeper):
         task.cancel()
     await asyncio.gather(watcher, keeper, return_exceptions=True)
-    return rate, max(ages, default=0.0)
+    return rate, max(ages, default=0.0), cpu_us
 
 
 async def _bulk(fleet: Fleet, count: int) -> float:
@@ -213,10 +216,10 @@ def _server_version(admin_dsn: str) -> str:
 
 def _entry(m: dict[str, Any]) -> dict[str, Any]:
     note = (
-        f"{m['reading']:.0f} leaves/s through whole reading operations, 32 at once, with heads signed beside"
-        f" ({m['reading'] / m['floor_16']:.1f} x the one-byte commits, because operations share commits);"
-        f" {m['alone']:.0f} one at a time ({m['alone'] / m['floor_1']:.2f} x the one-byte commits: two commits an"
-        f" operation, the disk is the bound); {m['writing']:.0f} with writing transactions; sealed rows in bulk"
+        f"{m['reading']:.0f} leaves/s through whole reading operations, 32 at once, heads signed beside: "
+        f"{m['reading'] / m['floor_16']:.1f} x the one-byte commits, since operations share commits; {m['cpu_us']:.0f} us"
+        f" of CPU an operation is the bound of one process; {m['alone']:.0f} one at a time, two commits each:"
+        f" {m['alone'] / m['floor_1']:.2f} x the floor; {m['writing']:.0f} with writing transactions; sealed rows in bulk"
         f" {m['bulk']:.0f}/s; sequencer {m['placing']:.0f} leaves/s over {m['placed']} leaves; head at most"
         f" {m['lag_s']:.2f} s behind; proof read {m['proof_read_ms']:.2f} ms, checked {m['proof_check_us']:.0f} us"
     )
@@ -229,6 +232,7 @@ def _entry(m: dict[str, Any]) -> dict[str, Any]:
         "operation_leaves_per_s_writing": round(m["writing"]),
         "sequenced_leaves_per_s": round(m["placing"]),
         "checkpoint_lag_s": round(m["lag_s"], 3),
+        "operation_cpu_us": round(m["cpu_us"]),
         "proof_check_us": round(m["proof_check_us"], 1),
         "peers": {
             "plain INSERT, one commit a row, 16 at once": round(m["plain"]),
