@@ -11,7 +11,7 @@ from typing import Final
 from granian import Granian
 from granian.constants import Interfaces
 
-from juki.commands import Commands
+from juki.commands import Commands, db, migrate, tenant
 from juki.config import Config, load
 from juki.problem import Misconfigured, Unavailable
 from juki.tenancy import connect
@@ -39,16 +39,24 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _dev(options: argparse.Namespace) -> int:
     """Everything on this machine: the same logins and the same walls as anywhere else, cookies over plain loopback."""
-    from juki.__main__ import main
-
     os.environ.setdefault("JUKI_COOKIE_SECURE", "false")
     os.environ.setdefault("JUKI_ENVIRONMENT", "test")
     steps = [["db", "start"]]
     steps += [["tenant", "add", str(file)] for file in sorted(options.tenants.glob("*.toml"))]
     for step in [*steps, ["migrate"]]:
-        if code := main(step):
+        if code := _command(step):
             return code
     return _serve(options)
+
+
+def _command(words: list[str]) -> int:
+    """One of the other commands, as if it had been typed; its errors are told by whoever started this one."""
+    parser = argparse.ArgumentParser(prog="juki")
+    nouns = parser.add_subparsers(required=True)
+    for noun in (db, migrate, tenant):
+        noun.register(nouns)
+    options = parser.parse_args(words)
+    return int(options.run(options))
 
 
 def _check_database(config: Config) -> None:
