@@ -9,7 +9,7 @@ from typing import Any, Final, get_type_hints
 import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
-from juki.legacy.cells import Column, converter, item_rules, ordering_day
+from juki.legacy.cells import Column, item_rules, loader, ordering_day
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -49,7 +49,7 @@ class Reader:
         used = [(position, field) for position, field in enumerate(file.fields) if field.to != "-"]
         self._file = file
         self._columns = [
-            Column(field, converter(field, layout, gaiji, rules), file.encoding, self.faults, self.alerts)
+            Column(field, loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
             for _, field in used
         ]
         self._wanted = None if len(used) == len(file.fields) else tuple(position for position, _ in used)

@@ -15,13 +15,13 @@ _RUNS: Final = (
 )
 _PLAIN: Final = b"\x00"
 _SHORT: Final = b"\x01"
-_MARKS: Final = frozenset(range(1, 7))
+_MARKS: Final = bytes(range(1, 7))
 _WORTH_IT_BYTES: Final = 200
 
 
 def shorten(raw: bytes) -> bytes:
     """The row with runs of blanks as single bytes; one byte in front says whether that was done."""
-    if len(raw) < _WORTH_IT_BYTES or not _MARKS.isdisjoint(raw):
+    if len(raw) < _WORTH_IT_BYTES or len(raw.translate(None, _MARKS)) < len(raw):
         return _PLAIN + raw
     for run, mark in _RUNS:
         raw = raw.replace(run, mark)
