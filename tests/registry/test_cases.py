@@ -15,7 +15,7 @@ from juki.config import Config
 from juki.dates import JST, RegistryDate
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
 from juki.registry import changes
-from juki.registry.model import Correct, Place, Relocate
+from juki.registry.model import Correct, Document, Place, Relocate
 from juki.tenancy import bulk
 
 HOME = Place(text="福島県いわき市内郷綴町榎下46番地の2")
@@ -305,3 +305,19 @@ async def test_every_step_leaves_its_row_in_the_log_with_the_persons_it_touched(
     async with operation(desk.fleet, desk.clerk, "resident.read", purpose="試験", write=False) as op:
         await registry.record(op, result.new_atena_nos[0], groups=("basic",))
         assert op.subjects == {result.new_atena_nos[0]: False}
+
+
+async def test_a_notifier_who_could_not_be_identified_is_an_alert_and_stands_in_the_list_for_notices(
+    desk: Desk,
+) -> None:
+    """R-1-3.2-IDV-01: a confirmation notice goes to the registered address."""
+    paper = reception(document=Document.NONE, checked_by="")
+    change = family(newcomer("本人　未確認", "世帯主"))
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(change, paper)
+    assert caught.value.fields == {"alert.registry.identity_not_confirmed": "registry.identity_not_confirmed"}
+    case_no = await desk.enter(change, paper, acknowledged={"registry.identity_not_confirmed": "後日確認"})
+    sure = await desk.enter(family(newcomer("本人　確認済", "世帯主")))
+    listed = {c.case_no for c in await desk.do(desk.clerk, registry.identity_notices)}
+    assert case_no in listed
+    assert sure not in listed

@@ -278,3 +278,32 @@ async def test_everyone_a_measure_concerns_stands_in_the_log(desk: Desk) -> None
     async with operation(desk.fleet, desk.guardian, "protection.read", purpose="試験", write=False) as op:
         await registry.measure_history(op, number)
         assert op.subjects == {atena_no: False}
+
+
+async def test_a_held_back_inquiry_opens_no_record_and_shows_no_address(desk: Desk) -> None:
+    """抑止 of 照会: the search says that someone is there and held back; release opens the record for a while."""
+    result = await desk.make(family(newcomer("抑止　照会", "世帯主"), day=dt.date(2026, 11, 10)))
+    atena_no = result.new_atena_nos[0]
+    setai_no = (await desk.read(atena_no)).setai_no
+    (number,) = await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.INQUIRY, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    (hit,) = (await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="抑止　照会")))).hits
+    assert (hit.held, hit.address) == (True, "")
+    for work in (
+        lambda op: registry.record(op, atena_no, groups=("basic",)),
+        lambda op: registry.history(op, atena_no, groups=("basic",)),
+        lambda op: registry.household(op, setai_no, groups=("basic",)),
+    ):
+        with pytest.raises(Refused) as caught:
+            await desk.do(desk.clerk, work)
+        assert caught.value.code == "registry.inquiry_suppressed"
+        assert await desk.do(desk.guardian, work)
+    await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=30, reason="本人の来庁"))
+    (hit,) = (await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="抑止　照会")))).hits
+    assert not hit.held
+    assert hit.address
+    assert (await desk.read(atena_no)).atena_no == atena_no

@@ -23,6 +23,7 @@ from juki.registry.drafting import (
     enter,
     examine,
     hand_back,
+    identity_notices,
     queue,
     withdraw,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "hand_back",
     "history",
     "household",
+    "identity_notices",
     "index_rows",
     "issue_blocks",
     "iter_events",

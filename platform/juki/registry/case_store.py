@@ -162,6 +162,17 @@ async def under_change(op: Operation, atena_nos: Sequence[str]) -> frozenset[str
     return frozenset(row[0] for row in rows)
 
 
+async def unconfirmed(op: Operation, limit: int) -> list[Draft]:
+    """Cases that stand and whose notifier could not be identified, newest first."""
+    rows = await op.session.fetch(
+        "SELECT case_no, state, reason, form_no, entered_by, entered_at, terminal, replaces_case, base, change_sealed, "
+        "numbers_sealed, reception_sealed FROM {t}.change_case WHERE NOT identity_checked AND state <> 'withdrawn' "
+        "AND source NOT IN ('administration', 'local_government') ORDER BY case_no DESC LIMIT %(limit)s",
+        {"limit": limit},
+    )
+    return [_draft(op, row) for row in rows]
+
+
 async def move(op: Operation, case_no: int, expected: tuple[str, ...], state: str) -> None:
     """Take a case from one of the expected states to another; Conflict `registry.case_closed` where it is in none.
 

@@ -179,6 +179,16 @@ async def queue(op: Operation) -> tuple[CaseSummary, ...]:
     return tuple(_summary(op, draft) for draft in await case_store.waiting(op, QUEUE_MAX))
 
 
+async def identity_notices(op: Operation) -> tuple[CaseSummary, ...]:
+    """確認通知の対象: cases whose notifier was not identified, for a notice to the registered address (R-1-3.2-IDV-01)."""
+    _need_any(op, "change.enter", "change.confirm")
+    found = tuple(_summary(op, draft) for draft in await case_store.unconfirmed(op, QUEUE_MAX))
+    for summary in found:
+        for atena_no in summary.atena_nos:
+            op.touch(atena_no)
+    return found
+
+
 async def case(op: Operation, case_no: int) -> CaseView:
     """仮登録の内容 with before and after. NotFound `registry.unknown_case`."""
     _need_any(op, "change.enter", "change.confirm")

@@ -199,18 +199,23 @@ def _fits(query: Query, wanted: Terms, version: Record) -> bool:
 
 
 async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]]) -> tuple[Hit, ...]:
-    """Rows of the result, sorted by reading; a machine never sees a person under 支援措置."""
+    """Rows of the result, sorted by reading; a machine never sees a person under 支援措置, nobody the address of one
+    whose 照会 is held back.
+    """
     shown = [record.atena_no for record, _ in found]
     under = await protected_among(op, shown)
     knows = op.caller.actor_kind == "operator" or op.caller.may("protection.read")
     addresses = await _addresses(op, [record for record, _ in found])
+    held = frozenset[str]() if op.caller.may("protection.enter") else await store.held_from_inquiry(op, shown)
     hits: list[Hit] = []
     for record, past in found:
         if record.atena_no in under and not knows:
             continue
-        full = msgspec.structs.replace(record, address=addresses.get(record.atena_no))
+        known = addresses.get(record.atena_no) if record.atena_no not in held else None
+        full = msgspec.structs.replace(record, address=known)
         op.touch(record.atena_no, my_number=bool(query.my_number))
-        hits.append(hit(full, query=query, past=past, protected=record.atena_no in under))
+        row = hit(full, query=query, past=past, protected=record.atena_no in under)
+        hits.append(msgspec.structs.replace(row, held=record.atena_no in held))
     return tuple(sorted(hits, key=lambda h: (letters.kana_key(h.name_kana), h.birth.iso(), h.atena_no)))
 
 

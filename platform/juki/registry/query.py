@@ -50,6 +50,7 @@ class Hit(Personal, frozen=True, kw_only=True):
     matched_past: bool = False  # found by a name or address that no longer stands
     variant: bool = False  # found by a variant of a character typed
     protected: bool = False  # 支援措置: shown only to those who may know
+    held: bool = False  # 照会の抑止: no address, and the record does not open
 
 
 class Hits(Personal, frozen=True, kw_only=True):

@@ -23,6 +23,9 @@ OPEN_GROUPS: Final = frozenset(("basic", "address", "domicile", "foreigner", "en
 GUARDED: Final = {"my_number": "resident.my_number", "resident_code": "resident.code"}
 """Groups that need a right of their own."""
 
+_OTHER_PROCESSES: Final = ("certificate.", "change.", "protection.", "legacy.", "import.", "offboard.")
+"""Operations that are no 照会, by the beginning of their name in the log."""
+
 
 def check_groups(op: Operation, groups: Collection[str]) -> None:
     """Raises Refused `registry.group_not_allowed` where a group needs a right the caller lacks, NotFound for no group."""
@@ -31,6 +34,15 @@ def check_groups(op: Operation, groups: Collection[str]) -> None:
             raise NotFound("registry.group_unknown", "no such group of items")
         if not op.caller.may(GUARDED.get(group, "resident.read")):
             raise Refused("registry.group_not_allowed", "this group needs a right of its own", group=group)
+
+
+def _heed(op: Operation, *, held: bool) -> None:
+    """Raises Refused `registry.inquiry_suppressed` where 照会 is held back, but for those who set and release it.
+
+    Other processes (異動, 発行) have suppressions of their own and read on.
+    """
+    if held and not op.action.startswith(_OTHER_PROCESSES) and not op.caller.may("protection.enter"):
+        raise Refused("registry.inquiry_suppressed", "looking at this record is held back")
 
 
 def _touch(op: Operation, record: Record) -> None:
@@ -51,7 +63,8 @@ async def record(
     caller to know of; Refused `registry.group_not_allowed`.
     """
     check_groups(op, groups)
-    rows = await store.rows_of(op.session, [atena_no])
+    rows = await store.rows_to_show(op, [atena_no])
+    _heed(op, held=any(row[-1] for row in rows))
     line = timeline((store.open_record(op.ring, row, ()) for row in rows), known_at)
     held = in_force(line, as_of or today_in_japan(op.now))
     if held is None or await _hidden(op, atena_no):
@@ -91,6 +104,7 @@ async def household(
         found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
     if not found and not rows:
         raise NotFound("registry.unknown_household", "no such household here")
+    _heed(op, held=bool(found) and bool(await store.held_from_inquiry(op, [member.atena_no for member in found])))
     for member in found:
         _touch(op, member)
     return Household(setai_no=setai_no, members=tuple(sorted(found, key=lambda m: m.member_order)))
@@ -104,7 +118,8 @@ async def history(
     Raises NotFound `registry.unknown_resident`.
     """
     check_groups(op, groups)
-    rows = await store.rows_of(op.session, [atena_no])
+    rows = await store.rows_to_show(op, [atena_no])
+    _heed(op, held=any(row[-1] for row in rows))
     records = [store.open_record(op.ring, row, groups) for row in rows]
     known = [r for r in records if known_at is None or (r.known_from is not None and r.known_from <= known_at)]
     if not known or await _hidden(op, atena_no):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, LiteralString
 
 from juki.audit import Operation
-from juki.dates import RegistryDate
+from juki.dates import RegistryDate, today_in_japan
 from juki.problem import Conflict
 from juki.registry.index import index_row, number_rows
 from juki.registry.resident import GROUPS, Kind, Record, Status
@@ -107,6 +107,30 @@ async def rows_of(session: TenantSession, atena_nos: Sequence[str]) -> list[tupl
         "ORDER BY v.atena_no, v.version_no",
         {"atena_nos": list(atena_nos)},
     )
+
+
+async def rows_to_show(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
+    """As `rows_of`, each row with one column more: whether 照会 of this resident is held back today (抑止, level error)."""
+    return await op.session.fetch(
+        "SELECT " + _PLAIN + ", " + _SEALED + ", EXISTS (SELECT 1 FROM {t}.suppression s WHERE s.atena_no = v.atena_no "
+        "AND s.process = 'inquiry' AND s.level = 'error' AND s.starts_on <= %(today)s AND NOT EXISTS ("
+        "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
+        "AND (r.until IS NULL OR r.until > %(now)s))) "
+        "FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) ORDER BY v.atena_no, v.version_no",
+        {"atena_nos": list(atena_nos), "today": today_in_japan(op.now), "now": op.now},
+    )
+
+
+async def held_from_inquiry(op: Operation, atena_nos: Sequence[str]) -> frozenset[str]:
+    """Of the residents named, those whose 照会 is held back today (抑止, level error) and not released."""
+    rows = await op.session.fetch(
+        "SELECT DISTINCT s.atena_no FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) "
+        "AND s.process = 'inquiry' AND s.level = 'error' AND s.starts_on <= %(today)s AND NOT EXISTS ("
+        "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
+        "AND (r.until IS NULL OR r.until > %(now)s))",
+        {"atena_nos": list(atena_nos), "today": today_in_japan(op.now), "now": op.now},
+    )
+    return frozenset(row[0] for row in rows)
 
 
 async def rows_around(
