@@ -57,18 +57,6 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     resident_codes: int = 0
 
 
-def changed(record: Record, **groups: Mapping[str, Any]) -> Record:
-    """A record with items replaced: `changed(r, address={"address": place})`; a missing group is left missing."""
-    return msgspec.structs.replace(
-        record,
-        **{
-            name: msgspec.structs.replace(getattr(record, name), **items)
-            for name, items in groups.items()
-            if getattr(record, name) is not None
-        },
-    )
-
-
 def outcome(
     scene: Scene,
     after: Mapping[str, Record],

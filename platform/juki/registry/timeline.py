@@ -172,8 +172,3 @@ def _merge_group(old: Any, new: Any, now: Any) -> Any:
 def same_content(one: Record, other: Record) -> bool:
     """True where two versions say the same of the resident, whatever their numbers and days."""
     return all(getattr(one, name) == getattr(other, name) for name in (*_PLAIN, *GROUPS))
-
-
-def changed_groups(one: Record, other: Record) -> frozenset[str]:
-    """Disclosure groups in which two versions differ."""
-    return frozenset(group for group in GROUPS if getattr(one, group) != getattr(other, group))
