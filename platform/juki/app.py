@@ -16,11 +16,11 @@ from typing import Any, Final
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
 from litestar.types import ControllerRouterHandler
-from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 
 from juki import audit, console
 from juki.config import Config, load

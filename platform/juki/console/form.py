@@ -120,7 +120,7 @@ class Form:
             if field.required:
                 self.wrong(field.name, NEEDED)
             return
-        if field.options and field.kind != "hidden" and not {v for v in values} <= {code for code, _ in field.options}:
+        if field.options and field.kind != "hidden" and not set(values) <= {code for code, _ in field.options}:
             self.wrong(field.name, NOT_OFFERED)
         if any(len(v) > field.max for v in values) and not field.options:
             self.wrong(field.name, TOO_LONG.format(max=field.max))

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -86,7 +86,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
     """The top bar for this request; without a caller it shows the municipality and the clock only."""
     fleet: Fleet = request.app.state.fleet
     now = fleet.clock()
-    caller: Caller | None = request.scope["user"] if "user" in request.scope else None
+    caller = cast("Caller | None", dict(request.scope).get("user"))
     known = Page(
         title=title,
         town=f"{tenant.prefecture}{tenant.name}" if tenant else "住民記録システム",

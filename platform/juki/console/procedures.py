@@ -242,7 +242,8 @@ def _person(n: int, *, newborn: bool = False) -> list[Field]:
                 hint="11桁。不明は空欄",
             ),
         ]
-    return asked + [
+    return [
+        *asked,
         Field(name=p + "nationality", group=abroad, label="国籍・地域", width="m"),
         Field(name=p + "name_roman", group=abroad, label="氏名（ローマ字）", width="m"),
         Field(name=p + "category", group=abroad, label="法第30条の45の区分", width="m"),

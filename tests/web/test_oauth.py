@@ -1,0 +1,139 @@
+"""Machines: client credentials proved by a signed assertion, scopes, introspection; and what each forgery gets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import jwt
+import pytest
+import pytest_asyncio
+from counter import HIRONO, IWAKI, Browser, Town
+from httpx import Response
+
+from juki.access import machines
+from juki.access.machines import ASSERTION_TYPE, NewClient
+from juki.access.model import system
+from juki.audit import operation
+from juki.tenancy import Fleet
+
+ENDPOINT = f"http://127.0.0.1:8000/{IWAKI}/oauth/token"
+SCOPE = "001:resident:Read"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def client(fleet: Fleet) -> NewClient:
+    """A consuming system of いわき市."""
+    caller = system(IWAKI, "test", {"account.approve"})
+    async with operation(fleet, caller, "access.client", purpose="試験", right="account.approve") as op:
+        return await machines.register(op.work, "税務システム", [SCOPE], dt.date(2030, 3, 31))
+
+
+def assertion(client: NewClient, fleet: Fleet, secret: str = "", **changed: Any) -> str:
+    """A signed assertion of now."""
+    now = int(fleet.clock().timestamp())
+    claims = {
+        "iss": client.client_id,
+        "sub": client.client_id,
+        "aud": ENDPOINT,
+        "iat": now,
+        "exp": now + 60,
+        "jti": uuid.uuid4().hex,
+    }
+    return jwt.encode(claims | changed, secret or client.secret, algorithm="HS256")
+
+
+async def ask(
+    browser: Browser, given: str, *, code: str = IWAKI, scope: str = SCOPE, grant: str = "client_credentials"
+) -> Response:
+    """The token endpoint, as a machine without cookies calls it."""
+    form = {"grant_type": grant, "client_assertion_type": ASSERTION_TYPE, "client_assertion": given, "scope": scope}
+    return await browser.client.post(f"/{code}/oauth/token", data=form)
+
+
+async def test_a_proved_client_gets_a_token_that_reads_within_its_scope(
+    clerk: Browser, client: NewClient, fleet: Fleet, household: tuple[str, ...]
+) -> None:
+    """client_secret_jwt, HS256, scope 業務:対象:操作; every call names its purpose and is logged as the machine's."""
+    granted = await ask(clerk, assertion(client, fleet))
+    assert granted.status_code == 200, granted.text
+    body = granted.json()
+    assert (body["token_type"], body["scope"]) == ("Bearer", SCOPE)
+    assert granted.headers["cache-control"] == "no-store"
+    bearer = {"authorization": f"Bearer {body['access_token']}"}
+    purpose = bearer | {"juki-purpose": "official"}
+    path = f"/{IWAKI}/api/v1/records/{household[0]}?groups=basic"
+    assert (await clerk.client.get(path, headers=purpose)).status_code == 200
+    silent = await clerk.client.get(path, headers=bearer)
+    assert (silent.status_code, silent.json()["code"]) == (422, "web.purpose_missing")
+    denied = await clerk.client.get(f"/{IWAKI}/api/v1/cases", headers=purpose)
+    assert (denied.status_code, denied.json()["code"]) == (403, "access.right_missing")
+    number = await clerk.client.get(f"/{IWAKI}/api/v1/records/{household[0]}?groups=my_number", headers=purpose)
+    assert number.status_code == 403
+    told = await clerk.client.post(f"/{IWAKI}/oauth/introspect", data={"token": body["access_token"]}, headers=bearer)
+    assert told.json()["active"] is True
+    assert told.json()["client_id"] == client.client_id
+    unknown = await clerk.client.post(f"/{IWAKI}/oauth/introspect", data={"token": "072044.other"}, headers=bearer)
+    assert unknown.json() == {"active": False}
+
+
+async def test_the_token_of_one_municipality_finds_nothing_in_another(
+    clerk: Browser, client: NewClient, fleet: Fleet, hirono: Town, household: tuple[str, ...]
+) -> None:
+    """R-A-3.3-AUT-01: the same answer as for an unknown municipality."""
+    token = (await ask(clerk, assertion(client, fleet))).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "juki-purpose": "official"}
+    answer = await clerk.client.get(f"/{HIRONO}/api/v1/records/{household[0]}", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"secret": "x" * 43},
+        {"aud": "http://127.0.0.1:8000/075418/oauth/token"},
+        {"exp": 1},
+        {"sub": "mc-other"},
+        {"iss": "mc-other"},
+        {"jti": ""},
+    ],
+)
+async def test_an_assertion_that_proves_nothing_is_refused_in_one_way(
+    clerk: Browser, client: NewClient, fleet: Fleet, changed: dict[str, Any]
+) -> None:
+    """RFC 6749 5.2: invalid_client, whatever is wrong."""
+    clerk.client.app.state.pace._tries.clear()
+    answer = await ask(clerk, assertion(client, fleet, **changed))
+    assert (answer.status_code, answer.json()) == (401, {"error": "invalid_client"})
+
+
+async def test_an_assertion_is_good_once_and_unsigned_ones_never(
+    clerk: Browser, client: NewClient, fleet: Fleet
+) -> None:
+    """RFC 7523: a repeated jti and `alg: none` are refused."""
+    clerk.client.app.state.pace._tries.clear()
+    once = assertion(client, fleet)
+    assert (await ask(clerk, once)).status_code == 200
+    assert (await ask(clerk, once)).status_code == 401
+    claims = jwt.decode(once, options={"verify_signature": False})
+    unsigned = jwt.encode(claims | {"jti": uuid.uuid4().hex}, None, algorithm="none")
+    assert (await ask(clerk, unsigned)).status_code == 401
+
+
+async def test_other_grants_and_scopes_are_refused_by_name(clerk: Browser, client: NewClient, fleet: Fleet) -> None:
+    """unsupported_grant_type, invalid_scope."""
+    clerk.client.app.state.pace._tries.clear()
+    answer = await ask(clerk, assertion(client, fleet), grant="password")
+    assert (answer.status_code, answer.json()) == (400, {"error": "unsupported_grant_type"})
+    answer = await ask(clerk, assertion(client, fleet), scope="001:everything:Write")
+    assert (answer.status_code, answer.json()) == (400, {"error": "invalid_scope"})
+
+
+async def test_machines_that_ask_too_often_are_told_to_wait(clerk: Browser, client: NewClient, fleet: Fleet) -> None:
+    """The pace of proofs is limited like that of log-ins."""
+    clerk.client.app.state.pace._tries.clear()
+    answers = [(await ask(clerk, "no")).status_code for _ in range(12)]
+    assert set(answers[:10]) == {401}
+    assert answers[10:] == [429, 429]
+    clerk.client.app.state.pace._tries.clear()
