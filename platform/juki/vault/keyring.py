@@ -124,9 +124,12 @@ class KeyRing:
         """
         with self._guard:
             self._generations[tenant] = self._generations.get(tenant, 0) + 1
-            self._held.pop(tenant, None)
+            held = self._held.pop(tenant, None)
             self._loading.pop(tenant, None)
             before = weakref.WeakSet(self._alive.get(tenant, ()))
+
+        if held is not None:
+            held.forget()  # the ring has copies of its own
 
         def settled() -> bool:
             if before:
@@ -182,6 +185,8 @@ class KeyRing:
                 self._drop(tenant, epoch)
             raise
         except JukiError as fault:  # the municipality's key says no, or the tenant is gone: the old ring must not serve
+            if self._generations.get(tenant, 0) != generation:
+                return self._renew(tenant, epoch)  # the old KMS key was disabled between reading and unwrapping
             log.warning("keys of %s refused: %s", tenant, fault.code)
             self._drop(tenant, epoch)
             raise

@@ -1,6 +1,7 @@
 """Local key store: a directory that behaves like a KMS, for development, tests and machines without a cloud.
 
-Layout: `master.key` (32 bytes), `keys/<id>.json` (state, alias, wrapped material), `lock`. Everything is mode 0600/0700.
+Layout: `master.key` (32 bytes), `keys/<id>.json` (state, alias, wrapped material), `aliases/<digest>` (id), `lock`.
+Everything is mode 0600/0700.
 Each call reads the key file, so a state set by one process is seen by all at the next call.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import fcntl
+import hashlib
 import os
 import secrets
 import uuid
@@ -45,9 +47,11 @@ class LocalKms:
     def __init__(self, path: Path, clock: Clock = utc_now) -> None:
         self._path = path
         self._keys = path / "keys"
+        self._aliases = path / "aliases"
         self._clock = clock
         try:
             self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._aliases.mkdir(exist_ok=True, mode=0o700)
             path.chmod(0o700)
             with self._lock():
                 self._master = AESGCM(self._read_master())
@@ -71,6 +75,9 @@ class LocalKms:
                     created_at=self._clock(),
                 )
             )
+            _write_durably(
+                self._alias_file(alias), key_id.encode()
+            )  # last: an alias never names a key that is not there
         return key_id
 
     def find_key(self, alias: str) -> str | None:
@@ -163,11 +170,15 @@ class LocalKms:
         return found
 
     def _find(self, alias: str) -> str | None:
-        for file in sorted(self._keys.glob("*.json")):
-            found = self._load_due(file.stem)
-            if found is not None and found.alias == alias and found.state is not KeyState.DELETED:
-                return found.key_id
-        return None
+        try:
+            key_id = self._alias_file(alias).read_text()
+        except FileNotFoundError:
+            return None
+        found = self._load_due(key_id)
+        return key_id if found is not None and found.state is not KeyState.DELETED else None
+
+    def _alias_file(self, alias: str) -> Path:
+        return self._aliases / hashlib.sha256(alias.encode()).hexdigest()[:32]
 
     def _read(self, key_id: str) -> _KeyFile | None:
         try:
