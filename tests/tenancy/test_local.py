@@ -81,8 +81,11 @@ def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(old["registry"])
     psycopg.connect(new["registry"]).close()
-    (home / "juki.toml").unlink()
+    written = home / "juki.toml"
+    written.write_text(written.read_text() + "port = 8123\n")
     assert _juki(home, "db", "start").returncode == 0
+    assert load({"JUKI_HOME": str(home)}).port == 8123
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert "no municipality" in _juki(home, "tenant", "list").stdout
 
 

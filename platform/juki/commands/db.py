@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from juki.commands import Commands
-from juki.config import LOGINS, load
-from juki.problem import Misconfigured
+from juki.config import LOGINS, Login, load
+from juki.problem import Misconfigured, Unavailable
 from juki.tenancy import connect, prepare_control
 from juki.tenancy.local import LocalServer, write_secret
 from juki.tenancy.logins import prepare
 
 DATABASE: Final = "juki"
 _ADMIN: Final = "JUKI_ADMIN_DSN"
+_HEADING: Final = "# written by `juki db`; holds passwords, keep it to yourself"
 
 
 def register(commands: Commands) -> None:
@@ -73,14 +75,27 @@ def _status(options: argparse.Namespace) -> int:
 def _logins(home: Path, admin_dsn: str, database: str) -> None:
     """Passwords are made once and kept in HOME/juki.toml (0600); the administrator's is not written there."""
     path = home / "juki.toml"
-    if not path.exists():
+    if not path.exists() or not _let_in(home, path):
         home.mkdir(parents=True, exist_ok=True)
-        dsns = prepare(admin_dsn, database)
-        lines = [f"dsn_{login} = {json.dumps(dsns[login])}" for login in LOGINS]
-        write_secret(path, "# written by `juki db`; holds passwords, keep it to yourself\n" + "\n".join(lines) + "\n")
-    config = load({"JUKI_HOME": str(home)}, path, require=LOGINS)
-    with connect(config, "deploy") as deploy:
+        _write(path, prepare(admin_dsn, database))
+    with connect(load({"JUKI_HOME": str(home)}, path, require=LOGINS), "deploy") as deploy:
         prepare_control(deploy)
+
+
+def _let_in(home: Path, path: Path) -> bool:
+    """Whether the passwords written earlier still hold: the cluster may be a new one."""
+    try:
+        connect(load({"JUKI_HOME": str(home)}, path, require=LOGINS), "deploy").close()
+    except (Unavailable, Misconfigured):
+        return False
+    return True
+
+
+def _write(path: Path, dsns: Mapping[Login, str]) -> None:
+    """The four addresses; other settings that somebody wrote into the file stay."""
+    before = path.read_text(encoding="utf-8").splitlines() if path.exists() else [_HEADING]
+    kept = [line for line in before if not line.startswith("dsn_")]
+    write_secret(path, "\n".join([*kept, *(f"dsn_{login} = {json.dumps(dsns[login])}" for login in LOGINS), ""]))
 
 
 def _say(options: argparse.Namespace, *, running: bool, home: Path) -> int:

@@ -235,7 +235,9 @@ def _world_can_enter(folder: Path) -> bool:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """A file that only its owner reads, from its first byte on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+    """A file that only its owner reads, from its first byte on, and that is there whole or not at all."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
+    fresh.replace(path)
