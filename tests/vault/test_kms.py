@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -230,6 +231,12 @@ def test_a_half_written_key_file_is_a_fault_and_no_key(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(KmsGone):
         kms.decrypt(key, b"\x01" * 60, CONTEXT)
+
+
+def test_lost_aliases_are_found_again_from_the_keys(tmp_path: Path) -> None:
+    key = LocalKms(tmp_path).create_key("t")
+    shutil.rmtree(tmp_path / "aliases")
+    assert LocalKms(tmp_path).find_key("t") == key
 
 
 def _make_or_lose(path: str) -> str:

@@ -51,10 +51,12 @@ class LocalKms:
         self._clock = clock
         try:
             self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._aliases.mkdir(exist_ok=True, mode=0o700)
             path.chmod(0o700)
             with self._lock():
                 self._master = AESGCM(self._read_master())
+                if not self._aliases.exists():
+                    self._aliases.mkdir(mode=0o700)
+                    self._name_all()
         except OSError as error:
             raise KmsGone(detail="the local key store cannot be read", remedy=str(error.strerror)) from error
 
@@ -75,9 +77,7 @@ class LocalKms:
                     created_at=self._clock(),
                 )
             )
-            _write_durably(
-                self._alias_file(alias), key_id.encode()
-            )  # last: an alias never names a key that is not there
+            self._name(alias, key_id)  # last: an alias never names a key that is not there
         return key_id
 
     def find_key(self, alias: str) -> str | None:
@@ -176,6 +176,18 @@ class LocalKms:
             return None
         found = self._load_due(key_id)
         return key_id if found is not None and found.state is not KeyState.DELETED else None
+
+    def _name(self, alias: str, key_id: str) -> None:
+        """Point an alias at a key. A crash may lose it, not break it: the key is then made anew before anything uses it."""
+        beside = self._aliases / f"{key_id}.tmp"
+        beside.write_text(key_id)
+        beside.replace(self._alias_file(alias))
+
+    def _name_all(self) -> None:
+        for file in self._keys.glob("*.json"):
+            found = self._load_due(file.stem)
+            if found is not None and found.state is not KeyState.DELETED:
+                self._name(found.alias, found.key_id)
 
     def _alias_file(self, alias: str) -> Path:
         return self._aliases / hashlib.sha256(alias.encode()).hexdigest()[:32]
