@@ -215,3 +215,11 @@ async def test_a_wrong_log_in_says_no_more_than_that(application: Litestar, iwak
         browser.client.cookies.clear()
         answer = await browser.get("/login")
         assert "この端末はまだ登録されていません" in answer.text
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"])
+async def test_a_method_that_no_page_has_is_refused_and_never_a_fault(clerk: Browser, method: str) -> None:
+    """No hidden way in, no 500."""
+    for path in (f"/{IWAKI}/search", f"/{IWAKI}/api/v1/cases", "/healthz", "/", f"/{IWAKI}/login"):
+        answer = await clerk.client.request(method, path, headers={"accept": "text/html"})
+        assert answer.status_code in (204, 403, 404, 405), (path, answer.status_code, answer.text[:200])

@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
 from litestar.connection import ASGIConnection
+from litestar.exceptions import MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 
 from juki import audit
@@ -49,6 +50,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     """Litestar guard over the whole application."""
     request = cast("AnyRequest", connection)
     limits: Limits = request.app.state.limits
+    if request.method == "OPTIONS":
+        raise MethodNotAllowedException  # no other site has any business here, so nothing is said to a preflight
     if PUBLIC in handler.opt:
         if request.method in _UNSAFE and _is_page(request):
             await _read_page_form(request, limits)
