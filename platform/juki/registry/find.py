@@ -6,8 +6,8 @@ before the opened record agrees.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any, Final, LiteralString
 
 import msgspec
@@ -40,48 +40,92 @@ async def search(op: Operation, query: Query) -> Hits:
     date code, Refused `access.right_missing` for a number without its right.
     """
     wanted = terms(query)
-    rows, capped = await _candidates(op, query, wanted, HITS_MAX + 1)
-    found = _compare(op, query, wanted, rows, HITS_MAX + 1)
-    if capped and len(found) <= HITS_MAX:
-        rows, capped = await _candidates(op, query, wanted, CANDIDATES_MAX)
-        found = _compare(op, query, wanted, rows, HITS_MAX + 1)
+    found: list[tuple[Record, bool]] = []
+    capped = False
+    for limit in (FIRST_PAGE, CANDIDATES_MAX):
+        rows = await _candidates(op, query, wanted, limit)
+        capped = len(rows) >= limit
+        found = await _judge(op, query, wanted, _matching(op, wanted, rows))
+        if not capped or len(found) > HITS_MAX:
+            break
     capped = capped or len(found) > HITS_MAX
     hits = await _show(op, query, found[:HITS_MAX])
     op.fact(hits=len(hits), capped=int(capped))
     return Hits(hits=hits, capped=capped)
 
 
-async def _candidates(op: Operation, query: Query, wanted: Terms, most: int) -> tuple[list[tuple[Any, ...]], bool]:
-    """Every version of the residents whom the indexes name, with the groups a search compares, still sealed; whether the
-    index had more rows than were looked at.
-    """
-    limit = FIRST_PAGE if most <= HITS_MAX + 1 else most
+async def _candidates(op: Operation, query: Query, wanted: Terms, limit: int) -> list[tuple[Any, ...]]:
+    """(宛名番号, version, basic, address), still sealed, of each version that every index names; address only where asked."""
     conditions: list[LiteralString] = []
     params: dict[str, object] = {"limit": limit, "address": wanted.address != ""}
     _by_key(query, conditions, params)
     _by_number(op, query, conditions, params)
     _by_index(op, wanted, conditions, params)
     table: LiteralString = "resident_version" if _only_keys(query) else "resident_index_{slot}"
-    rows = await op.session.fetch(
+    return await op.session.fetch(
         store.in_slot(
-            "WITH named AS MATERIALIZED (SELECT i.atena_no FROM {t}."
-            + table
-            + " i WHERE "
-            + " AND ".join(conditions)
-            + " "
-            "LIMIT %(limit)s), people AS (SELECT DISTINCT atena_no FROM named), looked AS (SELECT count(*) AS at FROM named) "
-            "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
-            "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, "
-            "v.address_sealed, (SELECT at FROM looked) FROM people CROSS JOIN LATERAL "
-            "(SELECT r.atena_no, r.version_no, r.event_no, r.setai_no, r.member_order, r.is_head, r.status, r.kind, "
-            "r.valid_from, r.known_from, r.corrects_version, r.cancels_version, r.basic_sealed, "
-            "CASE WHEN %(address)s THEN r.address_sealed END AS address_sealed FROM {t}.resident_version r "
-            "WHERE r.atena_no = people.atena_no OFFSET 0) AS v ORDER BY v.atena_no, v.version_no",
+            "WITH named AS MATERIALIZED (SELECT i.atena_no, i.version_no FROM {t}." + table + " i "
+            "WHERE " + " AND ".join(conditions) + " LIMIT %(limit)s) "
+            "SELECT named.atena_no, named.version_no, v.basic_sealed, v.address_sealed FROM named CROSS JOIN LATERAL "
+            "(SELECT r.basic_sealed, CASE WHEN %(address)s THEN r.address_sealed END AS address_sealed "
+            "FROM {t}.resident_version r WHERE r.atena_no = named.atena_no AND r.version_no = named.version_no OFFSET 0) AS v",
             op.ring.index.slot,
         ),
         params,
     )
-    return rows, bool(rows) and rows[0][-1] >= limit
+
+
+def _matching(op: Operation, wanted: Terms, rows: Sequence[Sequence[Any]]) -> Iterator[str]:
+    """宛名番号 of residents one of whose versions fits; most of what a blind index names are strangers and stop here."""
+    by_version = msgspec.structs.replace(wanted, sex=None)  # sex alone makes no index row, so it is compared later
+    opened = op.ring.open
+    seen: set[str] = set()
+    for atena_no, version_no, basic_sealed, address_sealed in rows:
+        if atena_no in seen or basic_sealed is None:
+            continue
+        basic = opened(store.TABLE, "basic", atena_no, version_no, basic_sealed, Basic)
+        if not matches(msgspec.structs.replace(by_version, address="") if wanted.address else by_version, basic, None):
+            continue
+        if wanted.address:
+            if address_sealed is None:
+                continue
+            address = opened(store.TABLE, "address", atena_no, version_no, address_sealed, Address)
+            if not matches(by_version, basic, address):
+                continue
+        seen.add(atena_no)
+        yield atena_no
+
+
+async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[str]) -> list[tuple[Record, bool]]:
+    """(version in force, found by the past) of residents who fit, up to one more than are shown."""
+    today = today_in_japan(op.now)
+    found: list[tuple[Record, bool]] = []
+    while len(found) <= HITS_MAX and (some := list(islice(matching, HITS_MAX + 1 - len(found)))):
+        for _, group in groupby(await _versions(op, some), key=lambda row: row[0]):
+            versions = [store.open_record(op.ring, row, ("basic", "address")) for row in group]
+            held = in_force(timeline(versions), today)
+            if held is None or held.status is Status.VOID:
+                continue
+            if not query.include_removed and held.status is not Status.RESIDENT:
+                continue
+            now_fits = _fits(query, wanted, held)
+            if now_fits or any(_fits(query, wanted, v) for v in versions):
+                found.append((held, not now_fits))
+    return found
+
+
+async def _versions(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Every version of the residents named, with the two groups a search shows, still sealed."""
+    return await op.session.fetch(
+        "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+        "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed "
+        "FROM unnest(%(atena_nos)s::text[]) AS w(atena_no) CROSS JOIN LATERAL "
+        "(SELECT r.atena_no, r.version_no, r.event_no, r.setai_no, r.member_order, r.is_head, r.status, r.kind, "
+        "r.valid_from, r.known_from, r.corrects_version, r.cancels_version, r.basic_sealed, r.address_sealed "
+        "FROM {t}.resident_version r WHERE r.atena_no = w.atena_no OFFSET 0) AS v "
+        "ORDER BY v.atena_no, v.version_no",
+        {"atena_nos": list(atena_nos)},
+    )
 
 
 def _only_keys(query: Query) -> bool:
@@ -160,38 +204,6 @@ def _birth_tokens(op: Operation, birth: RegistryDate) -> list[int]:
     return op.ring.index.birth_query(birth.year, birth.month, birth.day or None)[0]
 
 
-def _compare(
-    op: Operation, query: Query, wanted: Terms, rows: Sequence[Sequence[Any]], most: int
-) -> list[tuple[Record, bool]]:
-    """(version in force, found by the past) of each resident who fits, `most` at most."""
-    today = today_in_japan(op.now)
-    groups = ("basic", "address") if wanted.address else ("basic",)
-    by_person = msgspec.structs.replace(wanted, address="")
-    found: list[tuple[Record, bool]] = []
-    for _, group in groupby(rows, key=lambda row: row[0]):
-        own = list(group)
-        if len(own) == 1 and not _may_fit(op, by_person, own[0]):
-            continue
-        versions = [store.open_record(op.ring, row, groups) for row in own]
-        held = in_force(timeline(versions), today)
-        if held is None or held.status is Status.VOID:
-            continue
-        if not query.include_removed and held.status is not Status.RESIDENT:
-            continue
-        now_fits = _fits(query, wanted, held)
-        if now_fits or any(_fits(query, wanted, v) for v in versions):
-            found.append((held, not now_fits))
-            if len(found) == most:
-                break
-    return found
-
-
-def _may_fit(op: Operation, wanted: Terms, row: Sequence[Any]) -> bool:
-    """False for most of the strangers a blind index names: one group opened and compared, nothing else built."""
-    basic = op.ring.open(store.TABLE, "basic", row[0], row[1], row[12], Basic) if row[12] is not None else None
-    return matches(wanted, basic, None)
-
-
 def _fits(query: Query, wanted: Terms, version: Record) -> bool:
     if query.setai_no.strip() and version.setai_no != digits(query.setai_no):
         return False
@@ -205,30 +217,16 @@ async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]
     shown = [record.atena_no for record, _ in found]
     under = await protected_among(op, shown)
     knows = op.caller.actor_kind == "operator" or op.caller.may("protection.read")
-    addresses = await _addresses(op, [record for record, _ in found])
     held = frozenset[str]() if op.caller.may("protection.enter") else await store.held_from_inquiry(op, shown)
     hits: list[Hit] = []
     for record, past in found:
         if record.atena_no in under and not knows:
             continue
-        known = addresses.get(record.atena_no) if record.atena_no not in held else None
-        full = msgspec.structs.replace(record, address=known)
+        full = msgspec.structs.replace(record, address=None) if record.atena_no in held else record
         op.touch(record.atena_no, my_number=bool(query.my_number))
         row = hit(full, query=query, past=past, protected=record.atena_no in under)
         hits.append(msgspec.structs.replace(row, held=record.atena_no in held))
     return tuple(sorted(hits, key=lambda h: (letters.kana_key(h.name_kana), h.birth.iso(), h.atena_no)))
-
-
-async def _addresses(op: Operation, shown: Sequence[Record]) -> dict[str, Address]:
-    """住所 of the versions shown, by 宛名番号."""
-    rows = await op.session.fetch(
-        "SELECT r.atena_no, r.version_no, r.address_sealed FROM unnest(%(people)s::text[], %(versions)s::int[]) "
-        "AS w(atena_no, version_no) CROSS JOIN LATERAL (SELECT v.atena_no, v.version_no, v.address_sealed "
-        "FROM {t}.resident_version v WHERE v.atena_no = w.atena_no AND v.version_no = w.version_no OFFSET 0) AS r "
-        "WHERE r.address_sealed IS NOT NULL",
-        {"people": [r.atena_no for r in shown], "versions": [r.version_no for r in shown]},
-    )
-    return {row[0]: op.ring.open(store.TABLE, "address", row[0], row[1], row[2], Address) for row in rows}
 
 
 async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> tuple[str, ...]:
@@ -236,11 +234,10 @@ async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> 
     if birth.year <= 0 or not name.strip():
         return ()
     wanted = Terms(name=letters.fold(name), birth=birth if not birth.note else None)
-    rows, _ = await _candidates(op, Query(name=name), wanted, CANDIDATES_MAX)
+    rows = await _candidates(op, Query(name=name), wanted, CANDIDATES_MAX)
     found: list[str] = []
-    for atena_no, group in groupby(rows, key=lambda row: row[0]):
-        line = timeline(store.open_record(op.ring, row, ("basic",)) for row in group)
-        held = in_force(line)
+    for atena_no, group in groupby(await _versions(op, list(_matching(op, wanted, rows))), key=lambda row: row[0]):
+        held = in_force(timeline(store.open_record(op.ring, row, ("basic",)) for row in group))
         if held is None or held.status is Status.VOID or held.basic is None:
             continue
         same = letters.fold(held.basic.name) == wanted.name and held.basic.birth.iso() == birth.iso()
