@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,7 @@ from juki.vault import open_kms
 
 ROOT = Path(__file__).resolve().parents[1]
 TEST_HOME = Path(os.environ.get("JUKI_TEST_HOME", ROOT / ".juki" / "test")).resolve()
+TEMPLATE_SECONDS = 6 * 3600
 TENANT_FILES = ("072044-iwaki.toml", "075418-hirono.toml")
 
 
@@ -105,6 +107,7 @@ def template(server: str) -> tuple[str, Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _template_complete(server, name, home):
             _build_template(server, name, home)
+        (home / "complete").touch()
     return name, home
 
 
@@ -116,8 +119,7 @@ def _template_complete(server: str, name: str, home: Path) -> bool:
 
 def _build_template(server: str, name: str, home: Path) -> None:
     with psycopg.connect(server, autocommit=True) as admin:
-        stale = admin.execute("SELECT datname FROM pg_database WHERE datname LIKE 'juki\\_tpl\\_%'").fetchall()
-        for (old,) in stale if _old_templates_may_go() else [(name,)]:
+        for old in [name, *_forgotten_templates(admin)]:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(old)))
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -131,9 +133,14 @@ def _build_template(server: str, name: str, home: Path) -> None:
     (home / "complete").touch()
 
 
-def _old_templates_may_go() -> bool:
-    """Other sessions on this machine may still clone an older template while several people work in one tree."""
-    return "CI" in os.environ
+def _forgotten_templates(admin: psycopg.Connection[Any]) -> list[str]:
+    """Templates of this folder that no session has used for hours; younger ones may serve another session right now."""
+    old = [mark for mark in TEST_HOME.glob("tpl-*/complete") if time.time() - mark.stat().st_mtime > TEMPLATE_SECONDS]
+    for mark in old:
+        shutil.rmtree(mark.parent, ignore_errors=True)
+    names = [f"juki_tpl_{mark.parent.name.removeprefix('tpl-')}" for mark in old]
+    known = admin.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", (names,)).fetchall()
+    return [row[0] for row in known]
 
 
 @contextmanager

@@ -61,7 +61,9 @@ def reseal_blocks(
     operation changes meanwhile keeps what the operation wrote.
     """
     newest = ring.seal_version.to_bytes(2, "big")
-    rows = connection.execute(_select(tenant, table), {"newest": newest, "first": first, "last": last}).fetchall()
+    # binary both ways: as text every sealed byte would travel as two digits
+    asked = {"newest": newest, "first": first, "last": last}
+    rows = connection.execute(_select(tenant, table), asked, binary=True).fetchall()
     if not rows:
         return 0
     moved = [_resealed(ring, table, row) for row in rows]
@@ -120,7 +122,7 @@ def _update(tenant: Tenant, table: SealedTable) -> sql.Composed:
 
 
 def _array(number: int) -> LiteralString:
-    return cast(LiteralString, f"%(c{number})s::bytea[]")  # a counter of ours, never text from outside
+    return cast(LiteralString, f"%(c{number})b::bytea[]")  # a counter of ours, never text from outside
 
 
 def _is_old(table: SealedTable) -> sql.Composed:
