@@ -24,6 +24,7 @@ SLIP_NAME: Final = "extract.json"
 _BOM: Final = b"\xef\xbb\xbf"
 _PROBE_ROWS: Final = 100
 _HASH_BLOCK: Final = 1 << 20
+_FORGET_EVERY_BYTES: Final = 1 << 25
 
 Cells = Sequence[bytes] | Sequence[str]
 
@@ -65,6 +66,11 @@ class SourceFile:
             self.data.close()
         self._handle.close()
 
+    def forget(self) -> None:
+        """Give the pages read so far back to the system: they are the file's own and come back by themselves."""
+        if isinstance(self.data, mmap.mmap):
+            self.data.madvise(mmap.MADV_DONTNEED)
+
     def rows(self) -> Iterator[Row]:
         """Every row in order, broken ones included."""
         return self._csv_rows() if self.is_csv else self._fixed_rows()
@@ -87,12 +93,19 @@ class SourceFile:
         whole = hashlib.sha256()
         for start in range(0, self.size, _HASH_BLOCK):
             whole.update(self.data[start : start + _HASH_BLOCK])
+            if start % _FORGET_EVERY_BYTES == 0:
+                self.forget()
+        self.forget()
         return whole.hexdigest()
 
     def _lines(self) -> Iterator[tuple[int, int, int]]:
         data, size = self.data, self.size
         start, line = self._first, self._first_line
+        forgotten = 0
         while start < size:
+            if start - forgotten > _FORGET_EVERY_BYTES:
+                forgotten = start
+                self.forget()
             found = data.find(b"\n", start)
             stop = found if found >= 0 else size
             end = stop - 1 if stop > start and data[stop - 1] == 13 else stop

@@ -95,6 +95,8 @@ class Plan:
         else:
             result = self._judge_tail(self._tails[number - len(self._units)])
         _count_entries(result)
+        for file in self.source.files:
+            file.forget()
         return result
 
     def reread(self, atena_no: str) -> list[Record]:

@@ -20,6 +20,7 @@ from juki.registry.model import Status
 
 RESIDENTS_PER_CHUNK: Final = 2000
 ROWS_PER_CHUNK: Final = 10_000
+_FORGET_EVERY_ROWS: Final = 16_384
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -165,6 +166,8 @@ class Survey:
             for row in file.rows():
                 number = self._add(row)
                 count += 1
+                if count % _FORGET_EVERY_ROWS == 0:
+                    self._forget()
                 if row.problem:
                     if kind == "resident":
                         self._torn.add(_torn_key(file, row))
@@ -172,6 +175,10 @@ class Survey:
                 else:
                     take(file, number, keys(row))
             self.rows_of_file[file.name] = count
+
+    def _forget(self) -> None:
+        for file in self.source.files:
+            file.forget()
 
     def _add(self, row: Row) -> int:
         self._file.append(len(self._files) - 1)
