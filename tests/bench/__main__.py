@@ -66,7 +66,10 @@ def _run_all(names: list[str], options: argparse.Namespace) -> int:
     figures: dict[str, dict[str, Any]] = {}
     failed: list[str] = []
     for name in names:
+        print(f"{name} ...", end=" ", flush=True)
+        started = time.monotonic()
         answer = _isolated(name, quick=not options.full)
+        print(f"{time.monotonic() - started:.0f} s", flush=True)
         if isinstance(answer, str):
             failed.append(name)
             print(f"{name}: FAILED\n{_indented(answer)}", flush=True)

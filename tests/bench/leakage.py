@@ -303,7 +303,7 @@ def run(quick: bool = True) -> dict[str, Any]:
                 f"full HMAC of the family name, {size} residents, % named": rows["name.family"]["full HMAC %"]
                 for size, rows in table.items()
             },
-            "ratio": None,
+            "ratio": round(worst, 2),
             "target": "<= 1",
             "holds": holds,
             "versions": {},
