@@ -25,7 +25,7 @@ from juki.peers.columns import (
     Column,
 )
 
-_MEMO_MAX: Final = 200_000
+_MEMO_MAX: Final = 20_000
 _BUFFER_BYTES: Final = 1 << 20
 _NOTE_COLUMNS: Final = frozenset({"remarks", "memo"})
 NOTE: Final = (

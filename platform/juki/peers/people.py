@@ -120,9 +120,12 @@ class Settlement:
         head = members[0]
         head_name = self._name(head)
         previous = r.choice(self.others)
+        before = f"{previous.text()}{self._lot()}"  # one family comes from one house
         persons: list[list[Row]] = []
         for order, member in enumerate(members, 1):
-            versions = self._person(member, order, setai_no, head_name, home, since, moved, previous, order == 1)
+            versions = self._person(
+                member, order, setai_no, head_name, home, since, moved, previous, before, order == 1
+            )
             persons.append(versions)
         result = HouseholdRows(setai_no, persons, [], [])
         if leaving:
@@ -170,6 +173,7 @@ class Settlement:
         since: int,
         moved: tuple[int, _Home] | None,
         previous: Town,
+        before: str,
         is_head: bool,
     ) -> list[Row]:
         row = [""] * len(RESIDENT)
@@ -184,7 +188,7 @@ class Settlement:
         first_home = home if moved is None or start < moved[0] else moved[1]
         _settle(row, first_home)
         self._numbers(row)
-        self._entry(row, member, start, previous)
+        self._entry(row, member, start, previous, before)
         if member.foreign:
             self._foreign_items(row, member, start)
         else:
@@ -197,10 +201,10 @@ class Settlement:
         self._later_changes(versions, member)
         return versions
 
-    def _entry(self, row: Row, member: _Member, start: int, previous: Town) -> None:
+    def _entry(self, row: Row, member: _Member, start: int, previous: Town, before: str) -> None:
         if start == member.born:
             return
-        row[INDEX["previous_address"]] = f"{previous.text()}{self._lot()}"
+        row[INDEX["previous_address"]] = before
         row[INDEX["previous_code"]], row[INDEX["previous_postal"]] = previous.code, previous.postal
         if member.foreign and self.random.random() < 0.4:
             row[INDEX["previous_address"]] = row[INDEX["previous_code"]] = row[INDEX["previous_postal"]] = ""
