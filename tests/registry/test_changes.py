@@ -485,3 +485,59 @@ async def test_a_late_change_of_address_is_woven_in_before_what_is_already_known
         members = await _members(desk, setai_no, as_of=day)
         assert {m.address.address for m in members} == {NEW_HOME}
         assert {m.basic.head_name for m in members} == {name}
+
+
+async def test_a_mover_joins_an_existing_household_and_its_order(desk: Desk) -> None:
+    """転居 into another household: place and head's name follow the household joined."""
+    target, (host, _, _) = await _family(desk, "受入")
+    alone = (await desk.make(family(newcomer("合流　母", "世帯主", RegistryDate(1950, 1, 1, "S"))))).new_atena_nos[0]
+    change = Relocate(
+        occurred_on=RegistryDate(2026, 11, 18),
+        atena_nos=(alone,),
+        setai_no=target,
+        address=(await desk.read(host)).address.address,
+        positions=(Position(atena_no=alone, relationship="母"),),
+    )
+    await desk.make(change, same_address="世帯に入るため")
+    joined = await desk.read(alone)
+    assert (joined.setai_no, joined.member_order, joined.is_head) == (target, 4, False)
+    assert joined.basic.head_name == "受入　一郎"
+    missing = Relocate(
+        occurred_on=RegistryDate(2026, 11, 18), atena_nos=(alone,), setai_no="0000000000", address=NEW_HOME
+    )
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(missing)
+    assert "registry.unknown_household" in caught.value.fields.values()
+
+
+async def test_a_change_before_the_record_begins_or_of_someone_gone_is_refused(desk: Desk) -> None:
+    """異動日 against the life of the record."""
+    _, people = await _family(desk, "始終")
+    early = Relocate(occurred_on=RegistryDate(2026, 10, 31), atena_nos=tuple(people), address=NEW_HOME)
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(early)
+    assert "registry.before_first" in caught.value.fields.values()
+    await desk.make(
+        MoveOut(
+            occurred_on=RegistryDate(2026, 11, 19),
+            notified_on=dt.date(2026, 11, 19),
+            atena_nos=tuple(people),
+            destination=Place(text="東京都"),
+        )
+    )
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(Death(occurred_on=RegistryDate(2026, 11, 20), atena_no=people[0]))
+    assert caught.value.fields == {"atena_no": "registry.not_resident"}
+    unknown = Death(occurred_on=RegistryDate(2026, 11, 20), atena_no="0000000000")
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(unknown)
+    assert caught.value.fields == {"atena_no": "registry.unknown_resident"}
+
+
+async def test_a_reason_that_the_form_does_not_serve_is_refused(desk: Desk) -> None:
+    """R-1-1.1-DAT-02: the reason of a change fits its form."""
+    _, people = await _family(desk, "様式")
+    wrong = Death(reason="relocate", occurred_on=RegistryDate(2026, 11, 18), atena_no=people[2])
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(wrong)
+    assert caught.value.fields == {"reason": "registry.reason_not_of_form"}
