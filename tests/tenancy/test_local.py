@@ -89,6 +89,19 @@ def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path)
     assert "no municipality" in _juki(home, "tenant", "list").stdout
 
 
+def test_another_server_is_prepared_although_the_file_names_one_already(home: Path) -> None:
+    """`db prepare` follows the administrator's address, not what an earlier server left in the file."""
+    server = LocalServer(home)
+    server.start()
+    env = {**os.environ, "JUKI_HOME": str(home), "JUKI_ADMIN_DSN": server.admin_dsn}
+    command = [sys.executable, "-m", "juki", "db", "prepare", "--database", "elsewhere"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "dbname=elsewhere" in load({"JUKI_HOME": str(home)}).dsn("registry")
+    assert _juki(home, "db", "start").returncode == 0
+    assert "dbname=juki" in load({"JUKI_HOME": str(home)}).dsn("registry")
+
+
 def test_an_administrator_that_is_not_there_is_a_clear_answer() -> None:
     """db.gone, without the password."""
     with pytest.raises(Unavailable) as caught:

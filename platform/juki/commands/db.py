@@ -14,7 +14,7 @@ from juki.config import LOGINS, Login, load
 from juki.problem import Misconfigured, Unavailable
 from juki.tenancy import connect, prepare_control
 from juki.tenancy.local import LocalServer, write_secret
-from juki.tenancy.logins import prepare
+from juki.tenancy.logins import is_of, prepare
 
 DATABASE: Final = "juki"
 _ADMIN: Final = "JUKI_ADMIN_DSN"
@@ -75,17 +75,20 @@ def _status(options: argparse.Namespace) -> int:
 def _logins(home: Path, admin_dsn: str, database: str) -> None:
     """Passwords are made once and kept in HOME/juki.toml (0600); the administrator's is not written there."""
     path = home / "juki.toml"
-    if not path.exists() or not _let_in(home, path):
+    if not path.exists() or not _let_in(home, path, admin_dsn, database):
         home.mkdir(parents=True, exist_ok=True)
         _write(path, prepare(admin_dsn, database))
     with connect(load({"JUKI_HOME": str(home)}, path, require=LOGINS), "deploy") as deploy:
         prepare_control(deploy)
 
 
-def _let_in(home: Path, path: Path) -> bool:
-    """Whether the passwords written earlier still hold: the cluster may be a new one."""
+def _let_in(home: Path, path: Path, admin_dsn: str, database: str) -> bool:
+    """Whether what was written earlier leads to this server and still opens it: the cluster may be a new one."""
     try:
-        connect(load({"JUKI_HOME": str(home)}, path, require=LOGINS), "deploy").close()
+        config = load({"JUKI_HOME": str(home)}, path, require=LOGINS)
+        if not is_of(config.dsn("deploy"), admin_dsn, database):
+            return False
+        connect(config, "deploy").close()
     except (Unavailable, Misconfigured):
         return False
     return True

@@ -47,6 +47,12 @@ def login_dsn(admin_dsn: str, database: str, login: Login, password: str) -> str
     return make_conninfo("", **{**where, "user": f"juki_{login}", "password": password, "dbname": database})
 
 
+def is_of(dsn: str, admin_dsn: str, database: str) -> bool:
+    """Whether a login's DSN leads to this database on the administrator's server."""
+    one, other = conninfo_to_dict(dsn), {**conninfo_to_dict(admin_dsn), "dbname": database}
+    return all(one.get(part) == other.get(part) for part in ("host", "hostaddr", "port", "dbname"))
+
+
 def _ensure_login(admin: psycopg.Connection[Any], login: Login, password: str) -> None:
     role = f"juki_{login}"
     known = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone()
