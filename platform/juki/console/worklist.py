@@ -22,6 +22,18 @@ PURPOSE: Final = "移行データの確認"
 RIGHT: Final = "import.review"
 OUTCOMES: Final = (("rejected", "取り込めない"), ("held", "保留"), ("alert", "注意"))
 DECISIONS: Final = {"": "未処理", "resolved": "処理済み", "dismissed": "対応不要"}
+CLASSES: Final = {
+    "empty": "空白",
+    "digits": "数字",
+    "latin": "英字",
+    "signs": "記号",
+    "gaiji": "外字",
+    "control": "制御文字",
+    "kana": "カナ",
+    "kanji": "漢字",
+    "wide": "全角文字",
+    "mixed": "混在",
+}
 _PAGE: Final = 100
 _FIELDS: Final = (
     Field(name="outcome", label="区分", kind="select", options=OUTCOMES, width="s"),
@@ -123,7 +135,7 @@ async def _row(
             ("区分", dict(OUTCOMES).get(item.outcome, item.outcome)),
             ("ファイルと行", f"{item.file}　{item.line}行目"),
             ("項目", item.item),
-            ("値の種類", item.value_class),
+            ("値の種類", _class(item.value_class)),
             ("理由", text_of(item.reason, 422)),
             ("状態", DECISIONS.get(item.decision, item.decision)),
             ("処理した職員", f"{item.decided_by}　{words.instant(item.decided_at)}" if item.decided_by else ""),
@@ -147,10 +159,17 @@ def _line(item: WorkItem) -> list[str | Cell]:
         item.file,
         str(item.line),
         item.item,
-        item.value_class,
+        _class(item.value_class),
         text_of(item.reason, 422),
         DECISIONS.get(item.decision, item.decision),
     ]
+
+
+def _class(value_class: str) -> str:
+    """`digits(12)` -> 数字12文字: the kind of what stood there, never the value."""
+    kind, _, length = value_class.removesuffix(")").partition("(")
+    name = CLASSES.get(kind, kind)
+    return f"{name}{length}文字" if length else name
 
 
 routes: Final = [listing, filtered, show, decide]

@@ -15,15 +15,15 @@ _ROOT: Final = Path(next(iter(juki.__path__)))
 
 @cache
 def texts() -> Mapping[str, str]:
-    """Code -> 何が起きたか。次に何をするか. A room's own sentence wins over ours; two rooms claiming one code stop the start."""
+    """Code -> 何が起きたか。次に何をするか. Where several rooms speak, the room that the code is named after has the word."""
     ours = _ROOT / "web" / "messages.toml"
-    found: dict[str, str] = {}
+    found = dict(_read(ours))
+    named: dict[str, str] = {}
     for file in sorted(set(_ROOT.glob("**/messages.toml")) - {ours}):
         for code, text in _read(file):
-            if found.get(code, text) != text:
-                raise ValueError(f"{file.parent.name}/messages.toml claims {code} a second time")
-            found[code] = text
-    return dict(_read(ours)) | found
+            own = named if code.partition(".")[0] == file.parent.name else found
+            own[code] = text
+    return found | named
 
 
 def _read(file: Path) -> Iterator[tuple[str, str]]:

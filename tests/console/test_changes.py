@@ -1,0 +1,186 @@
+"""Every 異動 of the counter through its pages: entered by one clerk, confirmed by another, seen in the record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from counter import Browser, family, settle, text_of
+
+from juki.tenancy import Fleet
+
+START = {
+    "occurred_on": "R8.11.20",
+    "notified_on": "R8.11.23",
+    "notifier": "届出　人",
+    "source": "person",
+    "document": "my_number_card",
+}
+CHILD = {
+    "p0_name": "相双　光",
+    "p0_name_kana": "ソウソウ　ヒカリ",
+    "p0_birth": "R8.11.20",
+    "p0_sex": "2",
+    "p0_relationship": "子",
+    "p0_kind": "japanese",
+    "p0_registered_domicile": "福島県いわき市平字梅本21番地",
+    "p0_family_head": "相双　一郎",
+}
+
+
+async def go_through(browser: Browser, path: str, pages: list[dict[str, Any]]) -> int:
+    """Every page of one form up to 仮登録; the case number."""
+    await browser.get(path)
+    for page in pages:
+        carried = {k: v for k, v in browser.hidden().items() if k != "form_token"}
+        await browser.post(path, {**carried, **page, "go": "next"})
+    assert "仮登録する" in browser.html, text_of(browser.html)
+    answer = await browser.post(path, {**browser.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
+    found = re.search(r"/cases/(\d+)", str(answer.url))
+    assert found, text_of(answer.text)
+    return int(found[1])
+
+
+async def confirm(browser: Browser, number: int, **typed: str) -> str:
+    """The second person types the dates again."""
+    await browser.get(f"/cases/{number}")
+    given = {"occurred_on": "R8.11.20", "notified_on": "R8.11.23"} | typed
+    answer = await browser.post(f"/cases/{number}/confirm", {f"again:{k}": v for k, v in given.items()})
+    assert "本登録しました" in answer.text, text_of(answer.text)
+    return answer.text
+
+
+@pytest.fixture
+async def home(clerk: Browser, fleet: Fleet) -> tuple[str, ...]:
+    """A household of three of its own for each test."""
+    await clerk.state_purpose()
+    return await settle(fleet, family("相双", "ソウソウ"))
+
+
+def first(form_no: str, **more: str) -> dict[str, str]:
+    """The first page of any form."""
+    return START | {"form_no": form_no} | more
+
+
+async def test_a_birth_joins_the_household(
+    clerk: Browser, second: Browser, home: tuple[str, ...], fleet: Fleet
+) -> None:
+    """出生: 住民票コード from the stock, 個人番号 awaited."""
+    from juki import registry
+    from juki.access.model import Caller
+    from juki.audit import operation
+
+    from counter import IWAKI, resident_code
+
+    keeper = Caller(
+        tenant=IWAKI, actor_id="op-stock", rights=frozenset({"resident.code", "change.enter", "account.approve"})
+    )
+    async with operation(fleet, keeper, "registry.stock", purpose="試験") as op:
+        await registry.add_codes(op, [resident_code() for _ in range(3)])
+    path = f"/residents/{home[0]}/changes/birth"
+    number = await go_through(clerk, path, [first("R8-3001"), CHILD])
+    await confirm(second, number, **{"person.birth": "R8.11.20"})
+    assert "相双　光" in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_the_death_of_the_head_asks_who_follows(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """死亡: two are left, so the form names the new head; the removed record says so on its page."""
+    path = f"/residents/{home[0]}/changes/death"
+    await clerk.get(path)
+    pages = [first("R8-3002", reason="death"), {f"rel_{home[1]}": "世帯主", f"rel_{home[2]}": "子"}]
+    number = await go_through(clerk, path, pages)
+    await confirm(second, number)
+    answer = await clerk.get(f"/residents/{home[0]}")
+    assert "死亡" in answer.text
+    assert "is-removed" in answer.text
+    assert "相双　花子" in text_of((await clerk.get(f"/residents/{home[2]}")).text).replace(" ", "　")
+
+
+async def test_a_move_out_takes_those_who_are_ticked(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """転出 of one member: the others stay."""
+    path = f"/residents/{home[2]}/changes/move-out"
+    pages = [
+        first("R8-3003", reason="move_out"),
+        {"who": [home[2]], "to_text": "東京都千代田区千代田1番1号"},
+        {},
+    ]
+    number = await go_through(clerk, path, pages)
+    await confirm(second, number)
+    assert "転出" in (await clerk.get(f"/residents/{home[2]}")).text
+    assert "is-removed" not in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_a_correction_names_what_it_corrects(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """誤記修正: the wrong version stays in the history, marked."""
+    path = f"/residents/{home[1]}/changes/correct"
+    pages = [
+        first("R8-3004", reason="correct", source="administration", document="not_needed"),
+        {"version_no": "1", "item_0": "basic.name_kana", "value_0": "ソウソウ　ハナゴ"},
+    ]
+    number = await go_through(clerk, path, pages)
+    await confirm(second, number)
+    answer = await clerk.get(f"/residents/{home[1]}")
+    assert "ソウソウ　ハナゴ" in answer.text
+    assert "履歴1の訂正" in answer.text
+    assert "訂正・取消し" in answer.text
+
+
+async def test_a_change_of_head_and_its_cancellation(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """世帯主変更, then 異動の取消し: the state before is restored and both stay in the history."""
+    path = f"/residents/{home[0]}/changes/head-change"
+    new = {f"rel_{home[0]}": "夫", f"rel_{home[1]}": "世帯主", f"rel_{home[2]}": "子"}
+    await confirm(second, await go_through(clerk, path, [first("R8-3005"), new]))
+    answer = await clerk.get(f"/residents/{home[1]}")
+    assert "世帯主変更" in answer.text
+    path = f"/residents/{home[0]}/changes/cancel"
+    answer = await clerk.get(path)
+    pages = [first("R8-3006", source="administration", document="not_needed")]
+    carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+    answer = await clerk.post(path, {**carried, **pages[0], "go": "next"})
+    event = re.search(r'<option value="(\d+)">世帯主変更', answer.text)
+    assert event, text_of(answer.text)
+    number = await go_through(clerk, path, [*pages, {"event_no": event[1]}])
+    await confirm(second, number)
+    answer = await clerk.get(f"/residents/{home[0]}")
+    assert "異動の取消し" in answer.text
+    assert "世帯主である旨" in answer.text
+
+
+async def test_a_case_goes_back_with_a_reason_or_is_withdrawn(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """差戻し by the second person, 取下げ by the first; each asks for a reason and names the case."""
+    path = f"/residents/{home[0]}/changes/relocate"
+    move = {"who": list(home), "to_text": "福島県いわき市錦町大島1番地"}
+    number = await go_through(clerk, path, [first("R8-3007"), move, {}])
+    await second.get(f"/cases/{number}")
+    assert f"仮登録 {number} を差し戻す" in second.html
+    answer = await second.post(f"/cases/{number}/hand-back", {"comment": ""})
+    assert answer.status_code == 422
+    answer = await second.post(f"/cases/{number}/hand-back", {"comment": "届出日が違う"})
+    assert "差し戻しました" in answer.text
+    answer = await clerk.get(f"/cases/{number}")
+    assert "差戻し" in answer.text
+    answer = await clerk.post(f"/cases/{number}/withdraw", {"comment": "入力し直す"})
+    assert "取り下げました" in answer.text, text_of(answer.text)
+    answer = await second.post(f"/cases/{number}/confirm", {"again:occurred_on": "R8.11.20"})
+    assert answer.status_code in (403, 409, 422)
+
+
+async def test_a_record_that_moved_on_makes_the_draft_stale(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """Stale page: what was compared is no longer what stands, so nothing is recorded and the page says so."""
+    path = f"/residents/{home[0]}/changes/relocate"
+    move = {"who": list(home), "to_text": "福島県いわき市錦町大島1番地"}
+    one = await go_through(clerk, path, [first("R8-3008"), move, {}])
+    other = await go_through(clerk, path, [first("R8-3009"), move | {"to_text": "福島県いわき市平2番地"}, {}])
+    await confirm(second, one)
+    await second.get(f"/cases/{other}")
+    typed = {"again:occurred_on": "R8.11.20", "again:notified_on": "R8.11.23"}
+    answer = await second.post(f"/cases/{other}/confirm", typed)
+    assert answer.status_code == 422
+    assert "記録していません" in answer.text or "変わった" in answer.text or "変更され" in answer.text, text_of(
+        answer.text
+    )
