@@ -57,4 +57,5 @@ async def test_after_kill_9_every_effect_has_its_outcome_and_the_log_is_whole(
     key = verifier.read_key(tmp_path / "export" / "key.pem")
     report = verifier.verify(tmp_path / "export", key, [witness.folder(IWAKI)])
     assert report.findings == ()
-    assert (report.entries, report.witnessed) == (made.size, report.heads)
+    assert report.entries == made.size
+    assert 0 < report.witnessed <= report.heads

@@ -314,6 +314,39 @@ async def test_a_head_without_news_is_not_signed_again_and_copies_are_write_once
     assert refused.value.code == "audit.witness_differs"
 
 
+async def test_a_log_cut_back_is_noticed_at_the_next_copy(fresh_fleet: Fleet, caller: Callable[..., Caller]) -> None:
+    """R-A-3.3-LOG-01: the serving process itself says so when its database has fewer heads than the witness."""
+    for _ in range(2):
+        await work(fresh_fleet, caller("resident.read"))
+        await audit.witnessed_checkpoint(fresh_fleet, IWAKI)
+    with psycopg.connect(fresh_fleet.config.dsn_deploy) as owner:
+        owner.execute(
+            "DELETE FROM t072044.audit_checkpoint WHERE size = (SELECT max(size) FROM t072044.audit_checkpoint)"
+        )
+    with pytest.raises(Conflict) as noticed:
+        await audit.copy_newest(fresh_fleet, IWAKI)
+    assert noticed.value.code == "audit.witness_differs"
+
+
+async def test_heads_follow_the_writers_within_a_second(fresh_fleet: Fleet, caller: Callable[..., Caller]) -> None:
+    """R-A-3.3-LOG-01: in service every row is under a signed head a second later, without anybody asking."""
+    keeper = asyncio.create_task(audit.keep(fresh_fleet))
+    try:
+        number = await work(fresh_fleet, caller("resident.read"))
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            async with fresh_fleet.session(IWAKI, write=False) as session:
+                placed = await log_store.leaf_of(session, number, 1)
+                head = await log_store.head(session)
+            if placed is not None and placed[0] < head.size:
+                break
+        else:
+            pytest.fail("no head took the row in")
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+
 async def test_the_sweeper_closes_what_a_crash_left_open_and_nothing_that_may_still_run(
     fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,3 +94,17 @@ async def test_a_caller_that_goes_away_leaves_its_row_and_hurts_nobody(fleet: Fl
     await scribe.write([row(fleet, 9_200_001)])
     await asyncio.sleep(0.1)
     assert {9_200_000, 9_200_001} <= set(await written(fleet))
+
+
+async def test_whoever_comes_as_the_last_commit_ends_is_not_left_waiting(fleet: Fleet) -> None:
+    """R-A-3.3-LOG-01: rows handed over in the very moment a lane closes are written; found by writers in lockstep."""
+    scribe = scribe_of(fleet, IWAKI, OPEN_STATES)
+
+    async def chain(first: int) -> None:
+        for number in range(first, first + 40):
+            await scribe.write([row(fleet, number)])
+
+    chains = (chain(9_300_000 + lane * 1000) for lane in range(5))
+    async with asyncio.timeout(30):
+        await asyncio.gather(*chains)
+    assert len([number for number in await written(fleet) if 9_300_000 <= number < 9_310_000]) == 200

@@ -25,7 +25,7 @@ from juki.audit.model import Disclosure, Entry, Filter, Intent, Subject
 from juki.audit.operation import Operation, operation, refused
 from juki.audit.reading import about, entry, heads, listing, proof
 from juki.audit.sweep import sweep
-from juki.audit.witness import DirectoryWitness, Witness, witness_of, witnessed_checkpoint
+from juki.audit.witness import DirectoryWitness, Witness, copy_newest, witness_of, witnessed_checkpoint
 
 __all__ = [
     "Checkpoint",
@@ -47,6 +47,7 @@ __all__ = [
     "change_otp",
     "change_password",
     "checkpoint",
+    "copy_newest",
     "enrol_terminal",
     "entry",
     "export",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
+from juki.audit.log import checkpoint
 from juki.audit.operation import written_since
 from juki.audit.sweep import sweep
-from juki.audit.witness import witnessed_checkpoint
+from juki.audit.witness import copy_newest, witnessed_checkpoint
 from juki.problem import Conflict, JukiError
 from juki.tenancy import Fleet
 from juki.tenancy.directory import OPEN_STATES
@@ -18,18 +20,26 @@ log = logging.getLogger("juki.audit")
 
 EVERY_SECONDS: Final = 0.5
 _SWEEP_EVERY_SECONDS: Final = 60.0
+_COPY_EVERY_SECONDS: Final = 10.0
 
 
 async def keep(fleet: Fleet) -> None:
-    """Run until cancelled: a head for every municipality this process has written for, twice a second; sweeps by the minute.
+    """Run until cancelled: a head for every municipality this process has written for, twice a second; copies and sweeps.
 
     A fault in one municipality (its key is disabled, the database is away) is logged by code and tried again.
     """
-    swept = 0.0
+    swept = copied = time.monotonic() - _SWEEP_EVERY_SECONDS
+    uncopied: set[str] = set()
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         for code in written_since(fleet):
-            await _try(fleet, code, "checkpoint")
+            await _try(fleet, code, checkpoint)
+            uncopied.add(code)
+        if time.monotonic() - copied >= _COPY_EVERY_SECONDS:
+            copied = time.monotonic()
+            for code in sorted(uncopied):
+                await _try(fleet, code, copy_newest)
+            uncopied.clear()
         if time.monotonic() - swept >= _SWEEP_EVERY_SECONDS:
             swept = time.monotonic()
             await _sweep_all(fleet)
@@ -42,18 +52,15 @@ async def _sweep_all(fleet: Fleet) -> None:
         log.warning("sweep postponed: %s", e.code)
         return
     for code in codes:
-        await _try(fleet, code, "sweep")
-        await _try(fleet, code, "checkpoint")
+        await _try(fleet, code, sweep)
+        await _try(fleet, code, witnessed_checkpoint)
 
 
-async def _try(fleet: Fleet, code: str, what: str) -> None:
+async def _try(fleet: Fleet, code: str, what: Callable[[Fleet, str], Awaitable[object]]) -> None:
     try:
-        if what == "sweep":
-            await sweep(fleet, code)
-        else:
-            await witnessed_checkpoint(fleet, code)
+        await what(fleet, code)
     except Conflict as e:
         # not a hitch: a copy kept elsewhere says something else than the database
-        log.error("%s of %s: %s", what, code, e.code)
+        log.error("%s of %s: %s", what.__name__, code, e.code)
     except JukiError as e:
-        log.warning("%s of %s postponed: %s", what, code, e.code)
+        log.warning("%s of %s postponed: %s", what.__name__, code, e.code)

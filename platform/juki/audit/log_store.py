@@ -144,7 +144,21 @@ async def add_checkpoint(
     )
 
 
-async def notes(session: TenantSession, after_size: int, limit: int = 100_000) -> list[tuple[int, str]]:
+async def newest_note(session: TenantSession) -> tuple[int, str] | None:
+    """The newest checkpoint: size and note."""
+    row = await session.fetch_one("SELECT size, note FROM {t}.audit_checkpoint ORDER BY size DESC LIMIT 1")
+    return (row[0], row[1]) if row else None
+
+
+async def newest_notes(session: TenantSession, limit: int) -> list[tuple[int, str]]:
+    """The newest checkpoints, newest first."""
+    rows = await session.fetch(
+        "SELECT size, note FROM {t}.audit_checkpoint ORDER BY size DESC LIMIT %(limit)s", {"limit": limit}
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+async def notes(session: TenantSession, after_size: int, limit: int = 10_000) -> list[tuple[int, str]]:
     """Checkpoints larger than `after_size`, smallest first."""
     rows = await session.fetch(
         "SELECT size, note FROM {t}.audit_checkpoint WHERE size > %(after)s ORDER BY size LIMIT %(limit)s",

@@ -79,8 +79,7 @@ async def entry(op: Operation, op_no: int) -> Entry:
 async def heads(op: Operation, limit: int = 20) -> list[tuple[int, str]]:
     """The newest signed heads: size and note, newest first; Refused `access.right_missing` without audit.read."""
     _must_read(op)
-    last = await log_store.head(op.session)
-    return list(reversed(await log_store.notes(op.session, max(0, last.size - 1_000_000))))[:limit]
+    return await log_store.newest_notes(op.session, limit)
 
 
 async def proof(op: Operation, op_no: int, part: int) -> log.Proof:

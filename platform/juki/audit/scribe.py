@@ -37,12 +37,14 @@ class Scribe:
         self._states = states
         self._waiting: list[_Item] = []
         self._writing: set[asyncio.Task[None]] = set()
+        self._lanes = 0
 
     async def write(self, rows: Sequence[SealedRow], fingerprints: Sequence[bytes] = ()) -> None:
         """Commit these rows, and where to find them by person. Conflict `db.twice` where one is there already."""
         item = _Item(rows, fingerprints, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
-        if len(self._writing) < COMMITS_AT_ONCE:
+        if self._lanes < COMMITS_AT_ONCE:
+            self._lanes += 1
             task = asyncio.create_task(self._drain())
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
@@ -50,18 +52,22 @@ class Scribe:
         await asyncio.shield(item.done)
 
     async def _drain(self) -> None:
-        while self._waiting:
-            batch = self._take()
-            try:
-                await self._commit(batch)
-            except Conflict:
-                await self._one_by_one(batch)
-            except BaseException as error:
-                self._settle(batch, error)
-                if not isinstance(error, Exception):
-                    raise
-            else:
-                self._settle(batch, None)
+        try:
+            while self._waiting:
+                batch = self._take()
+                try:
+                    await self._commit(batch)
+                except Conflict:
+                    await self._one_by_one(batch)
+                except BaseException as error:
+                    self._settle(batch, error)
+                    if not isinstance(error, Exception):
+                        raise
+                else:
+                    self._settle(batch, None)
+        finally:
+            # in the same breath as the last look at the waiting line: whoever comes after it opens a lane anew
+            self._lanes -= 1
 
     def _take(self) -> list[_Item]:
         count = rows = 0

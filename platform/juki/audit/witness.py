@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Final, Protocol
@@ -34,7 +35,11 @@ class DirectoryWitness:
 
     def newest(self, code: str) -> int:
         """Size of the newest copy, 0 without one."""
-        return max((int(path.stem) for path in self.folder(code).glob(f"*{SUFFIX}")), default=0)
+        return max(self.sizes(code), default=0)
+
+    def sizes(self, code: str) -> set[int]:
+        """Sizes of all copies."""
+        return {int(path.stem) for path in self.folder(code).glob(f"*{SUFFIX}")}
 
     def put(self, code: str, size: int, note: str) -> None:
         """Keep a copy for good. Conflict `audit.witness_differs`, Unavailable `audit.witness_unwritable`."""
@@ -72,11 +77,23 @@ def witness_of(fleet: Fleet) -> DirectoryWitness:
 
 
 async def witnessed_checkpoint(fleet: Fleet, code: str, witness: Witness | None = None) -> Checkpoint:
-    """Checkpoint, then copy every head the witness does not have yet: a copy missed by a crash is made up for."""
+    """Checkpoint, then copy the newest head where the witness does not have it, be it of a run that was killed.
+
+    One head vouches for everything before it, so older ones without a copy need none.
+    """
     made = await checkpoint(fleet, code)
-    keeper = witness or witness_of(fleet)
-    async with fleet.session(code, write=False, states=LOG_STATES) as session:
-        missing = await log_store.notes(session, keeper.newest(code))
-    for size, text in missing:
-        keeper.put(code, size, text)
+    await copy_newest(fleet, code, witness)
     return made
+
+
+async def copy_newest(fleet: Fleet, code: str, witness: Witness | None = None) -> None:
+    """Have the witness keep the newest head. Conflict `audit.witness_differs` where it has seen a later or another one."""
+    keeper = witness or witness_of(fleet)
+    # first the witness, then the log, which only grows: the other way round a busy neighbour would look like a cut
+    seen = await asyncio.to_thread(keeper.newest, code)
+    async with fleet.session(code, write=False, states=LOG_STATES) as session:
+        newest = await log_store.newest_note(session)
+    if seen > (newest[0] if newest else 0):
+        raise Conflict("audit.witness_differs", "the witness has a later head than the log", size=seen)
+    if newest is not None:
+        await asyncio.to_thread(keeper.put, code, *newest)
