@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from juki.config import load
-from juki.problem import Unavailable
+from juki.problem import Misconfigured, Unavailable
 from juki.tenancy.local import LocalServer
 from juki.tenancy.logins import prepare
 
@@ -87,6 +87,24 @@ def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path)
     assert load({"JUKI_HOME": str(home)}).port == 8123
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert "no municipality" in _juki(home, "tenant", "list").stdout
+
+
+def test_a_socket_folder_that_leads_elsewhere_is_not_taken_over(tmp_path: Path) -> None:
+    """Anybody may create a name in the folder for temporary files; its rights are not changed through a link."""
+    server = LocalServer(tmp_path / "home")
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    sockets = server.sockets
+    sockets.symlink_to(victim)
+    try:
+        with pytest.raises(Misconfigured) as caught:
+            server.start()
+    finally:
+        sockets.unlink()
+        server.stop()
+        shutil.rmtree(server.data.parent, ignore_errors=True)
+    assert caught.value.code == "db.foreign_folder"
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o755
 
 
 def test_another_server_is_prepared_although_the_file_names_one_already(home: Path) -> None:

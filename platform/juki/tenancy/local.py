@@ -16,6 +16,7 @@ import os
 import pwd
 import secrets
 import shutil
+import stat
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -38,7 +39,7 @@ class LocalServer:
         self.durable = durable
         self._tag = hashlib.sha256(str(self.home).encode()).hexdigest()[:10]
         self._as_root = os.geteuid() == 0
-        self._sockets = Path("/tmp") / f"juki-{os.geteuid()}-{self._tag}"  # noqa: S108  a socket path must be short
+        self.sockets = Path("/tmp") / f"juki-{os.geteuid()}-{self._tag}"  # noqa: S108  a socket path must be short
 
     @property
     def data(self) -> Path:
@@ -55,7 +56,7 @@ class LocalServer:
     def admin_dsn(self) -> str:
         """Connection string of the cluster's administrator."""
         password = self.password_file.read_text(encoding="utf-8").strip()
-        return make_conninfo("", host=str(self._sockets), user="postgres", password=password, dbname="postgres")
+        return make_conninfo("", host=str(self.sockets), user="postgres", password=password, dbname="postgres")
 
     def running(self) -> bool:
         """Whether a server process holds this folder."""
@@ -71,8 +72,8 @@ class LocalServer:
                 self._initialise()
             if self.running():
                 return
-            self._own(self._sockets)
-            options = f"-k {self._sockets} -c listen_addresses= -c max_connections=200"
+            self._own(self.sockets)
+            options = f"-k {self.sockets} -c listen_addresses= -c max_connections=200"
             if not self.durable:
                 options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
             log = self.data / "server.log"
@@ -86,7 +87,7 @@ class LocalServer:
             if not self.running():
                 return False
             self._pg_ctl("stop", "-m", "fast", "-w")
-            shutil.rmtree(self._sockets, ignore_errors=True)
+            shutil.rmtree(self.sockets, ignore_errors=True)
             return True
 
     def binary(self, name: str) -> Path:
@@ -174,6 +175,11 @@ class LocalServer:
 
     def _own(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        # the folder of the socket lies where anybody may create one: a stranger's, or a way elsewhere, is not taken over
+        found = folder.lstat()
+        ours = {os.geteuid(), pwd.getpwnam(_OS_USER).pw_uid} if self._as_root else {os.geteuid()}
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in ours:
+            raise Misconfigured("db.foreign_folder", f"{folder} belongs to somebody else", remedy="remove it")
         folder.chmod(0o700)
         self._give(folder)
 
