@@ -85,9 +85,24 @@ class _Group:
             self.plain += [(name, at) for at, given in enumerate(paths) if given == path]
             if any(given.startswith(f"{path}.") for given in paths) and hints[name] is not RegistryDate:
                 self.nested.append((name, _Group(f"{path}.", hints[name], paths)))
+        self._first = min([at for _, at in self.plain] + [inner.first for _, inner in self.nested], default=0)
+        self._end = max([at + 1 for _, at in self.plain] + [inner.end for _, inner in self.nested], default=0)
+        self._blank: list[Any] = [None] * (self._end - self._first)
+
+    @property
+    def first(self) -> int:
+        """Where its columns begin."""
+        return self._first
+
+    @property
+    def end(self) -> int:
+        """Behind its last column."""
+        return self._end
 
     def build(self, values: Sequence[Any]) -> Any:
         """The struct, or None where every column of it is blank; of two columns for one item the filled one counts."""
+        if values[self._first : self._end] == self._blank:
+            return None
         given = {name: values[at] for name, at in self.plain if values[at] is not None}
         for name, inner in self.nested:
             built = inner.build(values)

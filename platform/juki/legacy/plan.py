@@ -214,8 +214,9 @@ def _count_taken(result: ChunkResult) -> Totals:
             record = taken.incoming.record
             counts.versions += 1
             latest[taken.atena_no] = record
-            one = version_totals(record, taken.incoming.event)
-            content, years, numbers = content + one.content, years + one.birth_years, numbers + one.my_numbers
+            content += content_digest(record, taken.incoming.event)
+            years += record.basic.birth.year if record.basic is not None else 0
+            numbers += int(record.my_number.my_number or 0) if record.my_number is not None else 0
         elif taken.measure is not None:
             counts.measures += 1
             measures += measure_digest(taken.measure)
