@@ -67,11 +67,11 @@ async def test_a_birth_joins_the_household(
     clerk: Browser, second: Browser, home: tuple[str, ...], fleet: Fleet
 ) -> None:
     """出生: 住民票コード from the stock, 個人番号 awaited."""
+    from counter import IWAKI, resident_code
+
     from juki import registry
     from juki.access.model import Caller
     from juki.audit import operation
-
-    from counter import IWAKI, resident_code
 
     keeper = Caller(
         tenant=IWAKI, actor_id="op-stock", rights=frozenset({"resident.code", "change.enter", "account.approve"})
