@@ -179,7 +179,7 @@ def check_resident(scene: Scene, atena_no: str, day: dt.date, field: str) -> Fin
 
 
 def check_outcome(scene: Scene, fresh: Iterable[Record], *, head_gone: bool = False) -> Findings:
-    """The households as they would stand: one 世帯主, known 続柄, one address, on every day that the change brings."""
+    """The households as they would stand: one 世帯主, known 続柄, one address, on every later day on which they change."""
     made = tuple(fresh)
     records = dict(scene.records)
     for version in made:
@@ -189,7 +189,10 @@ def check_outcome(scene: Scene, fresh: Iterable[Record], *, head_gone: bool = Fa
         v.setai_no for atena_no in {m.atena_no for m in made} for v in timeline(scene.records.get(atena_no, ()))
     }
     found: dict[Finding, None] = {}
-    for day in sorted({v.valid_from for v in made} | {scene.today, dt.date.max}):
+    start = min((v.valid_from for v in made), default=scene.today)
+    lives = [line for line in map(timeline, records.values()) if any(v.setai_no in households for v in line)]
+    turns = {v.valid_from for line in lives for v in line if v.valid_from >= start}
+    for day in sorted(turns | {start, scene.today, dt.date.max}):
         for setai_no in sorted(households):
             for fault in faults(tuple(after.members(setai_no, day).values())):
                 needs_head = head_gone and fault.code == "registry.no_head"
