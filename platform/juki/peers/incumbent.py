@@ -20,7 +20,7 @@ from juki.problem import Invalid, Unavailable
 
 _STOCK_SHARE: Final = 20  # one free 住民票コード per so many residents
 _MIN_STOCK: Final = 200
-_UNIDENTIFIED_EVERY: Final = 700
+_UNIDENTIFIED_EVERY: Final = 60
 FORMS: Final[dict[str, type[FixedForm] | type[CsvForm]]] = {"cp932-fixed": FixedForm, "utf8-csv": CsvForm}
 
 

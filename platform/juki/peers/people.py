@@ -17,12 +17,14 @@ from juki import dates
 from juki.dates import RegistryDate
 from juki.numbers import in_house_number, my_number_check_digit, resident_code_check_digit
 from juki.peers.columns import INDEX, RESIDENT, SUPPORT, SUPPORT_INDEX
-from juki.peers.names import FOREIGN, VARIANTS, ForeignName, Name, given_names, surnames
+from juki.peers.names import FOREIGN, OUTSIDE_JIS, VARIANTS, ForeignName, Name, given_names, surnames
 from juki.peers.places import Town, other_towns, towns_of
 
 _WIDE: Final = {ord(a): ord(w) for a, w in zip("0123456789-", "０１２３４５６７８９－", strict=True)}
 _FIRST_ATENA: Final = 1_000_000  # well above the numbers a new register hands out
 _PER_MUNICIPALITY: Final = 500_000
+_OUTSIDE_JIS_EVERY: Final = 40  # households
+_NOTIFY_DAYS: Final = 14
 
 # Positions of the columns written on nearly every row; the rest goes through INDEX.
 (ATENA, VERSION, SETAI, ORDER, HEAD, STATUS, KIND, REASON, OCCURRED) = (
@@ -137,7 +139,8 @@ class Settlement:
 
     def _members(self, shape: str) -> list[_Member]:
         r = self.random
-        surname = self._surname()
+        number, rest = divmod(self._setai_serial, _OUTSIDE_JIS_EVERY)
+        surname = OUTSIDE_JIS[number % len(OUTSIDE_JIS)] if rest == 0 else self._surname()
         foreign = self._foreign() if r.random() < 0.014 else None
         age = int(min(99, max(19, r.gauss(*_HEAD_AGE[shape]))))
         head_sex = "1" if shape in {"couple", "family", "three"} and r.random() < 0.9 else r.choice("12")
@@ -185,7 +188,8 @@ class Settlement:
         row[NAME], row[KANA], row[SEX] = name.text, name.kana, member.sex
         row[HEAD_NAME], row[RELATIONSHIP] = head_name.text, member.relationship
         row[RESIDENT_SINCE] = row[ADDRESS_SINCE] = self._iso[start]
-        first_home = home if moved is None or start < moved[0] else moved[1]
+        moves = moved if moved is not None and start + _NOTIFY_DAYS < moved[0] else None
+        first_home = home if moved is None or moves else moved[1]
         _settle(row, first_home)
         self._numbers(row)
         self._entry(row, member, start, previous, before)
@@ -196,8 +200,8 @@ class Settlement:
         self._entitle(row, member)
         self._event(row, 1, _entry_reason(row, member, start), start)
         versions = [row]
-        if moved and start < moved[0]:
-            versions.append(self._relocated(row, moved))
+        if moves:
+            versions.append(self._relocated(row, moves))
         self._later_changes(versions, member)
         return versions
 
