@@ -145,10 +145,13 @@ class LocalServer:
             return
         _ROOT_STATE.mkdir(parents=True, exist_ok=True)
         _ROOT_STATE.chmod(0o755)
-        for left in _ROOT_STATE.glob(f"{self._tag}-*"):
-            shutil.rmtree(left)
+        for note in _ROOT_STATE.glob("*/home"):
+            home = Path(note.read_text(encoding="utf-8"))
+            if (home == self.home or not home.exists()) and not (note.parent / "postgres" / "postmaster.pid").exists():
+                shutil.rmtree(note.parent)
         data = _ROOT_STATE / f"{self._tag}-{secrets.token_hex(4)}" / "postgres"
         data.parent.mkdir()
+        (data.parent / "home").write_text(str(self.home), encoding="utf-8")
         (self.home / "postgres.where").write_text(str(data), encoding="utf-8")
 
     @staticmethod
