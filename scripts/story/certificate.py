@@ -8,7 +8,7 @@ from typing import Any
 
 from pypdf import PdfReader
 
-from story.changes import clerks, members
+from story.changes import clerks, days_ago, members
 from story.clerk import Clerk, code_of, ok
 from story.search import find
 from story.world import World, proved
@@ -75,28 +75,27 @@ def issue(clerk: Clerk, body: dict[str, Any]) -> dict[str, Any]:
     return issued | {"pdf_bytes": base64.b64decode(issued["pdf"])}
 
 
-def protected(world: World, clerk: Clerk) -> str:
+def protected(world: World, clerk: Clerk) -> dict[str, object]:
     """A third party asks for a protected person: a refusal that says nothing, and a warning for the clerk alone."""
-    person = next(h for h in _protected(clerk) if h["status"] == "resident")
-    body = application(
-        person["atena_no"], [person["atena_no"]], "claim", [], relation="third", ground="債権の回収のため"
-    )
+    atena_no = world.shared["found"]
+    shown = ok(clerk.get(f"/records/{atena_no}", groups="basic,address"), "the person's record")
+    body = application(atena_no, [atena_no], "claim", [], relation="third", ground="債権の回収のため")
+    free = ok(clerk.post("/certificates/check", body), "the application is checked before")
+    measure = {
+        "name": shown["basic"]["name"], "birth": shown["basic"]["birth"],
+        "address": shown["address"]["address"]["text"], "atena_no": atena_no, "copies": {"wanted": True},
+        "starts_on": days_ago(0), "first_received_by": "いわき市",
+    }  # fmt: skip
+    ok(clerk.post("/protections", measure), "支援措置 is registered")
+    found = [h for h in find(clerk, atena_no=atena_no)["hits"] if h["protected"]]
+    proved(found, "the clerk sees the notice from the first list on")
     verdict = ok(clerk.post("/certificates/check", body), "the application is checked")
     proved(verdict["refusal"], "refused")
     proved(verdict["warnings"] or verdict["notice"], "the clerk is warned")
     prepared = clerk.post("/certificates/prepare", body)
     proved(prepared.status_code == 403, "and cannot be prepared")
     proved("支援" not in prepared.text and "protect" not in prepared.text, "the refusal does not say why")
-    return code_of(prepared)
-
-
-def _protected(clerk: Clerk) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for head in "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワ":
-        found += [h for h in find(clerk, kana=head)["hits"] if h["protected"]]
-        if any(h["status"] == "resident" for h in found):
-            return found
-    return found
+    return {"code": code_of(prepared), "refused_before": bool(free["refusal"])}
 
 
 def _text(pdf: bytes) -> str:
