@@ -95,7 +95,3 @@ def upgrade() -> None:
         GRANT SELECT ON control.tenant_event, control.migration_run, control.migration_ledger TO juki_control
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the directory only grows: a wrong revision is followed by a right one")

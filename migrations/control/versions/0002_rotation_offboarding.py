@@ -158,7 +158,3 @@ def _offboarding() -> None:
             key_disabled_at, key_deletion_due, certificate_no) ON control.offboarding TO juki_control
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the directory only grows: a wrong revision is followed by a right one")

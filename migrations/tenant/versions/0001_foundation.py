@@ -79,7 +79,3 @@ def upgrade() -> None:
             TO __tenant___registry
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")

@@ -342,7 +342,3 @@ def _grants() -> None:
         GRANT SELECT, UPDATE (secret_sealed) ON __tenant__.machine_client TO __tenant___rekey
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")

@@ -123,7 +123,3 @@ def _grants() -> None:
         GRANT SELECT, UPDATE (key_sealed) ON __tenant__.audit_key TO __tenant___rekey
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")

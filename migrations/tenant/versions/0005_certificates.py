@@ -131,7 +131,3 @@ def upgrade() -> None:
         GRANT SELECT, UPDATE (pdf_sealed) ON __tenant__.certificate_spool TO __tenant___rekey
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")

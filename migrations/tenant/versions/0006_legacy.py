@@ -158,8 +158,3 @@ def upgrade() -> None:
     for table, columns in _PLAIN.items():
         for column, reason in columns.items():
             op.execute(f"COMMENT ON COLUMN __tenant__.{table}.{column} IS 'plain: {reason}'")
-
-
-def downgrade() -> None:
-    """Refused: the register only grows."""
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")

@@ -52,7 +52,3 @@ def upgrade() -> None:
             TO __tenant___rekey
         """
     )
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the register only grows: a wrong revision is followed by a right one")
