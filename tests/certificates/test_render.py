@@ -17,6 +17,7 @@ from juki.certificates.compose import Office, Sheet, compose
 from juki.certificates.model import Application, Item
 from juki.certificates.prepare import draw_preview
 from juki.certificates.seal import square_seal
+from juki.dates import RegistryDate, wareki
 from juki.problem import Invalid, Misconfigured
 from juki.registry.model import Household, Notes, Place, Record
 
@@ -179,6 +180,22 @@ def test_a_long_roman_name_without_spaces_never_runs_out_of_its_box(
     assert right_margin.getextrema()[0] > 150
     with pytest.raises(Invalid):
         render.certificate(sheet(named("W" * 120)), office, (LABEL,), mark="00", now=now)
+
+
+@pytest.mark.parametrize("longest", [RegistryDate(1983, 11, 20), RegistryDate(1926, 12, 24)])
+def test_a_birth_date_stands_on_one_line_of_the_joint_form(
+    sheet: Callable[..., Sheet],
+    japanese: Callable[..., Record],
+    office: Office,
+    now: dt.datetime,
+    longest: RegistryDate,
+) -> None:
+    """様式 20.1.2: the narrow box of a member shrinks a date instead of tearing its 日 off."""
+    record = japanese(1)
+    record = msgspec.structs.replace(record, basic=msgspec.structs.replace(record.basic, birth=longest))
+    pdf = render.certificate(sheet(record, japanese(2)), office, (LABEL,), mark="00", now=now)
+    printed = PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+    assert wareki(longest) in printed
 
 
 def test_the_joint_form_prints_every_item_of_a_full_household(
