@@ -122,14 +122,19 @@ class Desk:
         """仮登録 by the first clerk."""
         return await self.do(self.clerk, lambda op: registry.enter(op, change, paper or reception(), **more), "enter")
 
-    async def confirm(self, case_no: int, change: Change, **wrong: str) -> registry.ConfirmResult:
-        """本登録 by the second clerk, who types what the form says, but for `wrong`."""
+    async def typed(self, case_no: int, change: Change) -> dict[str, str]:
+        """What the second clerk types again: what the form says."""
         from juki.registry import changes
 
         typed = changes.twice_typed(change)
         view = await self.do(self.checker, lambda op: registry.case(op, case_no))
         if "notified_on" in view.reentry and "notified_on" not in typed:
             typed["notified_on"] = view.change.notified_on.isoformat()
+        return typed
+
+    async def confirm(self, case_no: int, change: Change, **wrong: str) -> registry.ConfirmResult:
+        """本登録 by the second clerk, who types what the form says, but for `wrong`."""
+        typed = await self.typed(case_no, change)
         typed |= {k.replace("__", "."): v for k, v in wrong.items()}
         return await self.do(self.checker, lambda op: registry.confirm(op, case_no, typed), "confirm")
 
