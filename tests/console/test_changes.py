@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from counter import Browser, family, settle, text_of
+from tests.web.counter import Browser, family, settle, text_of
 
 from juki.tenancy import Fleet
 
@@ -67,7 +67,7 @@ async def test_a_birth_joins_the_household(
     clerk: Browser, second: Browser, home: tuple[str, ...], fleet: Fleet
 ) -> None:
     """出生: 住民票コード from the stock, 個人番号 awaited."""
-    from counter import IWAKI, resident_code
+    from tests.web.counter import IWAKI, resident_code
 
     from juki import registry
     from juki.access.model import Caller

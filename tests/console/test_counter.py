@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from counter import Browser, my_number, resident_code, text_of
+from tests.web.counter import Browser, my_number, resident_code, text_of
 
 from juki.tenancy import Fleet
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pyotp
 import pytest_asyncio
-from counter import Browser, Town, family, settle, text_of
 from litestar import Litestar
+from tests.web.counter import Browser, Town, family, settle, text_of
 
 from juki.tenancy import Fleet
 

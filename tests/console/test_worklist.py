@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from counter import IWAKI, Browser, Town, text_of
 from litestar import Litestar
+from tests.web.counter import IWAKI, Browser, Town, text_of
 
 from juki import legacy
 from juki.access.model import Caller

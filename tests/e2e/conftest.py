@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import BrowserContext, async_playwright
+from tests.web.counter import IWAKI, Town, open_town, serving
 
 from juki.config import Config
 from juki.tenancy import Fleet
-
-_FILE = Path(__file__).parents[1] / "web" / "counter.py"
-if "counter" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("counter", _FILE)
-    assert _spec is not None
-    assert _spec.loader is not None
-    _module = importlib.util.module_from_spec(_spec)
-    sys.modules["counter"] = _module
-    _spec.loader.exec_module(_module)
-
-from counter import IWAKI, Town, open_town, serving  # noqa: E402
 
 ARGUMENTS = (
     "--no-sandbox",

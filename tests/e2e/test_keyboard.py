@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from counter import Town, family, my_number, resident_code, settle
 from playwright.async_api import BrowserContext, Page
+from tests.web.counter import Town, family, my_number, resident_code, settle
 
 from juki.tenancy import Fleet
 

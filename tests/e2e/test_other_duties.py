@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from counter import IWAKI, Browser, Town, build, family, settle
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page
+from tests.web.counter import IWAKI, Browser, Town, build, family, settle
 
 from juki import legacy
 from juki.access.model import Caller

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest_asyncio
 from litestar import Litestar
+from tests.web.counter import HIRONO, IWAKI, Browser, Town, build, family, open_town, settle
 
 from juki.tenancy import Fleet
-
-_FILE = Path(__file__).parent / "counter.py"
-if "counter" not in sys.modules:
-    _spec = importlib.util.spec_from_file_location("counter", _FILE)
-    assert _spec is not None
-    assert _spec.loader is not None
-    _module = importlib.util.module_from_spec(_spec)
-    sys.modules["counter"] = _module
-    _spec.loader.exec_module(_module)
-
-from counter import HIRONO, IWAKI, Browser, Town, build, family, open_town, settle  # noqa: E402
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
-from counter import HIRONO, IWAKI, Browser, Town, family, settle, text_of
+from tests.web.counter import HIRONO, IWAKI, Browser, Town, family, settle, text_of
 
 from juki import audit
 from juki.access.model import Caller

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from counter import IWAKI, Browser
 from litestar import Litestar, get
 from litestar.testing import AsyncTestClient
+from tests.web.counter import IWAKI, Browser
 
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Unavailable
 from juki.web import Limits, Turnstile, error_handlers, problem_of, text_of

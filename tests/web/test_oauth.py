@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 import pytest_asyncio
-from counter import HIRONO, IWAKI, Browser, Town
 from httpx import Response
+from tests.web.counter import HIRONO, IWAKI, Browser, Town
 
 from juki.access import machines
 from juki.access.machines import ASSERTION_TYPE, NewClient

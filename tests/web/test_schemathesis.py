@@ -9,7 +9,6 @@ import httpx
 import pytest
 import pytest_asyncio
 import schemathesis
-from counter import IWAKI, Town, family, serving, settle
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -17,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from tests.web.counter import IWAKI, Town, family, serving, settle
 
 from juki import app, audit
 from juki.audit import Login
