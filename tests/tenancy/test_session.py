@@ -293,3 +293,62 @@ async def test_a_bulk_writer_is_turned_away_from_a_home_that_moved(fresh_fleet: 
         with pytest.raises(Unavailable) as caught:
             enter_write(connection, tenant)
     assert caught.value.code == "tenant.moved"
+
+
+async def test_a_statement_that_stands_alone_is_durable_after_one_round_trip(
+    fresh_fleet: Fleet, tmp_path: Path
+) -> None:
+    """R-A-3.3-LOG-01: the intent is on the disk before anything is read; role, epoch and row share one Sync."""
+    log = tmp_path / "trace"
+    async with fresh_fleet.session("072044", write=True) as session:
+        with log.open("w") as out:
+            session._connection.pgconn.trace(out.fileno())
+            assert await session.execute_alone(_KEY, {"no": 901}) == 1
+            session._connection.pgconn.untrace()
+        told = log.read_text()
+        async with fresh_fleet.session("072044", write=False) as other:  # while the first block is still open
+            assert await other.fetch("SELECT key_no FROM {t}.audit_key WHERE key_no = 901") == [(901,)]
+    sent = re.findall(r"\bF\t\d+\t(\w+)", told)
+    assert (sent.count("Sync"), sent.count("Execute")) == (1, 3)
+    assert told.index("set_config") < told.index("enter_write") < told.index("audit_key")
+
+
+async def test_a_statement_that_stands_alone_leaves_nothing_where_any_part_fails(fresh_fleet: Fleet) -> None:
+    """A stale epoch, a reading session and a key twice are turned away, and the session works on afterwards."""
+    async with fresh_fleet.session("072044", write=True) as session:
+        await session.execute_alone(_KEY, {"no": 901})
+        with pytest.raises(Conflict):
+            await session.execute_alone(_KEY, {"no": 901})
+        await session.execute_alone(_KEY, {"no": 902})
+    tenant = await fresh_fleet.tenant("072044")
+    async with fresh_fleet._connection() as connection:
+        stale = msgspec.structs.replace(tenant, epoch=tenant.epoch - 1)
+        writer = TenantSession(connection, stale, role="t072044_registry", write=True)
+        with pytest.raises(Unavailable, match="stale"):
+            await writer.execute_alone(_KEY, {"no": 903})
+    async with fresh_fleet.session("072044", write=False) as session:
+        with pytest.raises(RuntimeError, match="alone"):
+            await session.execute_alone(_KEY, {"no": 904})
+        rows = await session.fetch("SELECT key_no FROM {t}.audit_key WHERE key_no > 900 ORDER BY 1")
+    assert rows == [(901,), (902,)]
+
+
+async def test_a_commit_that_fails_at_its_end_is_never_taken_for_done(fresh_fleet: Fleet) -> None:
+    """What the server refuses only as it commits is an error too, and that connection does not come back."""
+    with connect(fresh_fleet.config, "deploy", autocommit=True) as deploy:
+        deploy.execute(
+            "CREATE TABLE t072044.late (no integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);"
+            "GRANT SELECT, INSERT ON t072044.late TO t072044_registry; INSERT INTO t072044.late VALUES (1)"
+        )
+    for _ in range(5):
+        with pytest.raises(JukiError):
+            async with fresh_fleet.session("072044", write=True) as session:
+                await session.execute_alone("INSERT INTO {t}.late (no) VALUES (%(no)s)", {"no": 1})
+    async with fresh_fleet.session("072044", write=False) as session:
+        assert await session.fetch("SELECT no FROM {t}.late") == [(1,)]
+
+
+_KEY = (
+    "INSERT INTO {t}.audit_key (key_no, period, made_at, key_sealed)"
+    " VALUES (%(no)s, '2' || %(no)s::integer::text || '-01', now(), '\\x00')"
+)
