@@ -35,9 +35,14 @@ async def approve(
     )
 
 
+def within(work: Work) -> bool:
+    """True within the municipality's working hours."""
+    hours = work.session.tenant.settings.hours
+    return is_open(work.now, hours.opens, hours.closes, hours.days, hours.holidays)
+
+
 async def may_work_now(work: Work, operator_id: str, terminal_id: str) -> bool:
     """True within hours, and outside them with an approval for this person, terminal and time."""
-    hours = work.session.tenant.settings.hours
-    if is_open(work.now, hours.opens, hours.closes, hours.days, hours.holidays):
+    if within(work):
         return True
     return await store.has_hours_approval(work.session, operator_id, terminal_id, work.now)

@@ -152,7 +152,15 @@ def duty(name: str) -> Duty:
 
 
 def rights_of(granted: Iterable[str], functions: Iterable[str]) -> frozenset[str]:
-    """Rights of duties, as far as the terminal reaches (R-1-3.3-PRV-02); an unknown name of either gives nothing."""
+    """Rights of duties, as far as the terminal reaches (R-1-3.3-PRV-02); an unknown name of either gives nothing.
+
+    Both are read from the database with each call; only what they add up to is remembered.
+    """
+    return _rights_of(tuple(granted), tuple(functions))
+
+
+@lru_cache(maxsize=512)
+def _rights_of(granted: tuple[str, ...], functions: tuple[str, ...]) -> frozenset[str]:
     table = duties()
     held = {right for name in granted if name in table for right in table[name].rights}
     reached = {right for name in functions for right in FUNCTIONS.get(name, ())}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -27,25 +29,33 @@ class SessionRow(msgspec.Struct, frozen=True, kw_only=True):
     terminal_digest: bytes | None
     functions: tuple[str, ...]
     duties: tuple[str, ...]
+    hours_approved: bool
 
 
-async def by_token(session: TenantSession, token_digest: bytes, today: dt.date) -> SessionRow | None:
-    """Everything a call's rights rest upon, in one statement, so that a revocation works with the next call."""
-    row = await session.fetch_one(
+async def by_tokens(
+    session: TenantSession, token_digests: Sequence[bytes], now: dt.datetime, today: dt.date
+) -> dict[bytes, SessionRow]:
+    """Everything the rights of some calls rest upon, in one statement, so that a revocation works with the next call."""
+    rows = await session.fetch(
         """
         SELECT s.session_id, s.operator_id, s.terminal_id, s.seen_at, s.expires_at, s.password_due, s.ended_at,
                o.office, o.contract_no, o.state, o.valid_until, t.state, t.token_digest, t.functions,
                ARRAY(SELECT g.duty FROM {t}.duty_grant g WHERE g.operator_id = s.operator_id AND g.state = 'granted'
-                     AND g.valid_from <= %(today)s AND g.valid_until >= %(today)s)
+                     AND g.valid_from <= %(today)s AND g.valid_until >= %(today)s),
+               EXISTS (SELECT FROM {t}.hours_approval h WHERE h.operator_id = s.operator_id
+                       AND h.terminal_id = s.terminal_id AND h.from_at <= %(now)s AND h.until_at > %(now)s),
+               s.token_digest
         FROM {t}.staff_session s
         JOIN {t}.operator o ON o.operator_id = s.operator_id
         JOIN {t}.terminal t ON t.terminal_id = s.terminal_id
-        WHERE s.token_digest = %(token_digest)s
+        WHERE s.token_digest = ANY(%(token_digests)s)
         """,
-        {"token_digest": token_digest, "today": today},
+        {"token_digests": list(token_digests), "now": now, "today": today},
     )
-    if row is None:
-        return None
+    return {bytes(row[16]): _row(row) for row in rows}
+
+
+def _row(row: tuple[Any, ...]) -> SessionRow:
     return SessionRow(
         session_id=row[0],
         operator_id=row[1],
@@ -62,6 +72,7 @@ async def by_token(session: TenantSession, token_digest: bytes, today: dt.date) 
         terminal_digest=bytes(row[12]) if row[12] is not None else None,
         functions=tuple(row[13]),
         duties=tuple(row[14]),
+        hours_approved=row[15],
     )
 
 
@@ -106,11 +117,11 @@ async def add(
     )
 
 
-async def see(session: TenantSession, session_id: str, now: dt.datetime) -> None:
-    """The session is in use."""
+async def see(session: TenantSession, session_ids: Sequence[str], now: dt.datetime) -> None:
+    """These sessions are in use; an ended one stays as it ended."""
     await session.execute(
-        "UPDATE {t}.staff_session SET seen_at = %(now)s WHERE session_id = %(session_id)s",
-        {"session_id": session_id, "now": now},
+        "UPDATE {t}.staff_session SET seen_at = %(now)s WHERE session_id = ANY(%(session_ids)s) AND ended_at IS NULL",
+        {"session_ids": list(session_ids), "now": now},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -29,6 +30,16 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "<Login withheld>"
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a returning browser shows: the session's token and the terminal's; withheld in every repr."""
+
+    token: str
+    terminal_token: str
+
+    def __repr__(self) -> str:
+        return "<Shown withheld>"
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +159,7 @@ async def _open(work: Work, account: OperatorRow, terminal: TerminalRow, *, pass
         expires_at=work.now + dt.timedelta(seconds=work.policy.session_seconds),
         password_due=password_due,
     )
-    row = await session_store.by_token(work.session, token_digest, work.today)
+    row = (await session_store.by_tokens(work.session, [token_digest], work.now, work.today)).get(token_digest)
     if row is None:
         raise RuntimeError("a session just written is not there")
     return Opened(token=token, caller=_caller(work, row), name=account.profile.name)
@@ -159,25 +170,37 @@ async def _deny(work: Work, operator_id: str, terminal_id: str, code: str) -> De
     return Denied(code=code, operator_id=operator_id)
 
 
-async def resume(work: Work, token: str, terminal_token: str) -> Caller:
-    """Who stands behind a session's token at this terminal, with the rights of this moment.
+async def resume(work: Work, shown: Sequence[Shown], seen: set[str]) -> list[Caller | NotSignedIn]:
+    """Who stands behind each session's token at its terminal, with the rights of this moment, in the order asked.
 
-    NotSignedIn with `access.session_unknown`, `access.session_ended`, `access.session_terminal` (the token came from
+    One statement answers for all of them and nothing of the answer is kept. Sessions whose last use should be noted now
+    are added to `seen`, for `see`. NotSignedIn with `access.session_unknown`, `access.session_ended`, `access.session_terminal` (the token came from
     another terminal), `access.account_closed`, `access.terminal_suspended` or `access.out_of_hours`.
     """
-    row = None
-    if token.startswith(f"{work.session.tenant.code}."):
-        row = await session_store.by_token(work.session, credentials.digest(token), work.today)
-    if row is None:
-        raise NotSignedIn("access.session_unknown", "no such session here")
-    if reason := await _run_out(work, row, terminal_token):
-        raise NotSignedIn(reason, "the session is not open to this call")
-    if (work.now - row.seen_at).total_seconds() >= _SEEN_STEP_SECONDS:
-        await session_store.see(work.session, row.session_id, work.now)
-    return _caller(work, row)
+    home = f"{work.session.tenant.code}."
+    digests = [credentials.digest(one.token) if one.token.startswith(home) else b"" for one in shown]
+    rows = await session_store.by_tokens(work.session, sorted({d for d in digests if d}), work.now, work.today)
+    open_now = hours.within(work)
+    found: list[Caller | NotSignedIn] = []
+    for digest, one in zip(digests, shown, strict=True):
+        row = rows.get(digest)
+        if row is None:
+            found.append(NotSignedIn("access.session_unknown", "no such session here"))
+        elif reason := _run_out(work, row, one.terminal_token, open_now=open_now):
+            found.append(NotSignedIn(reason, "the session is not open to this call"))
+        else:
+            found.append(_caller(work, row))
+            if (work.now - row.seen_at).total_seconds() >= _SEEN_STEP_SECONDS:
+                seen.add(row.session_id)
+    return found
 
 
-async def _run_out(work: Work, row: SessionRow, terminal_token: str) -> str:
+async def see(work: Work, session_ids: Collection[str]) -> None:
+    """使用中: keep these sessions from running idle."""
+    await session_store.see(work.session, sorted(session_ids), work.now)
+
+
+def _run_out(work: Work, row: SessionRow, terminal_token: str, *, open_now: bool) -> str:
     idle = dt.timedelta(seconds=work.policy.idle_seconds)
     if row.ended_at is not None or row.expires_at <= work.now or row.seen_at + idle <= work.now:
         return "access.session_ended"
@@ -187,7 +210,7 @@ async def _run_out(work: Work, row: SessionRow, terminal_token: str) -> str:
         return "access.account_closed"
     if row.terminal_state != "active":
         return "access.terminal_suspended"
-    if not await hours.may_work_now(work, row.operator_id, row.terminal_id):
+    if not open_now and not row.hours_approved:
         return "access.out_of_hours"
     return ""
 

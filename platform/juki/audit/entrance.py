@@ -10,8 +10,9 @@ from typing import Any
 
 from juki.access import accounts, machines, sessions, terminals
 from juki.access.model import Caller, visitor
-from juki.access.sessions import Denied, Login, Opened
+from juki.access.sessions import Denied, Login, Opened, Shown
 from juki.access.work import Work
+from juki.audit.gate import gate_of
 from juki.audit.operation import operation, refused
 from juki.problem import JukiError, Refused
 from juki.tenancy import OPEN_STATES, Fleet
@@ -36,10 +37,8 @@ async def sign_in(
 async def resume(fleet: Fleet, code: str, token: str, terminal_token: str) -> Caller:
     """Who comes back with a session's token; NotSignedIn otherwise, with a refused row in the municipality addressed."""
     try:
-        async with fleet.session(code, write=True) as session:
-            ring = await fleet.keyring.get(code)
-            work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
-            return await sessions.resume(work, token, terminal_token)
+        await fleet.tenant(code)  # a municipality that is not here gets no gate
+        return await gate_of(fleet, code).resume(Shown(token=token, terminal_token=terminal_token))
     except Refused as error:
         await _note(fleet, code, "session.resume", error)
         raise
