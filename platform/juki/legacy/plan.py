@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,8 +19,10 @@ from juki.legacy.layout import Layout
 from juki.legacy.model import Counts, Entry, Fault, Outcome, Totals
 from juki.legacy.survey import Place, Survey, Unit
 from juki.problem import Invalid
+from juki.registry import Stored, pack_event, pack_record
 from juki.registry.model import Event, Record, Status, SupportMeasure
 
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MASK_64: Final = (1 << 64) - 1
 _MASK_61: Final = (1 << 61) - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -32,6 +34,7 @@ class ChunkResult:
     def __init__(self) -> None:
         self.taken: list[Taken] = []
         self.entries: list[Entry] = []
+        self.packed: dict[int, Packed] = {}  # row -> its version as it goes under the seals
         self.codes: list[tuple[Place, int, str]] = []  # place, ordinal, 住民票コード
         self.counts = Counts()
         self.totals = Totals()
@@ -174,18 +177,21 @@ class Plan:
             )
 
 
-def content_digest(record: Record, event: Event) -> int:
-    """64-bit digest over every item of a version and of the change that made it; equal for equal content."""
-    known = int(record.known_from.timestamp() * 1_000_000) if record.known_from else 0
-    raw = _encode(
-        (
-            (record.atena_no, record.version_no, record.setai_no, record.member_order, record.is_head),
-            (record.status, record.kind, record.valid_from, known, record.corrects_version, record.cancels_version),
-            (record.basic, record.address, record.domicile, record.my_number, record.resident_code),
-            (record.foreigner, record.entitlements, record.removal, record.notes),
-            (event.reason, event.occurred_on, event.notified_on, event.processed_on, event.remarks),
-        )
-    )
+class Packed(NamedTuple):
+    """The sealed parts of one version and its change, encoded once: for the digest and for the seals."""
+
+    groups: tuple[bytes | None, ...]
+    detail: bytes
+
+
+def content_digest(
+    plain: Sequence[object], groups: Sequence[bytes | None], change: Sequence[object], detail: bytes
+) -> int:
+    """64-bit digest over every item of a version and of the change that made it; equal for equal content.
+
+    The sealed groups go in as encoded, so that reading back need not decode what it compares.
+    """
+    raw = _encode((plain, groups, change, detail))
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
 
 
@@ -194,14 +200,31 @@ def measure_digest(content: SupportMeasure) -> int:
     return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
 
 
-def version_totals(record: Record, event: Event) -> Totals:
-    """What one version adds to the control totals."""
-    number = record.my_number.my_number if record.my_number is not None else ""
-    return Totals(
-        content=content_digest(record, event),
-        birth_years=record.basic.birth.year if record.basic is not None else 0,
-        my_numbers=int(number) if number else 0,
+def stored_digest(stored: Stored) -> int:
+    """`content_digest` of a version as it was read back, its number of change left out."""
+    row = stored.row
+    plain = (row[:2], row[3:9], _instant(row[9]), row[10:12])
+    reason, notified, processed, known = stored.change
+    return content_digest(plain, stored.groups, (reason, notified, processed, _instant(known)), stored.detail)
+
+
+def _given_digest(record: Record, event: Event, packed: Packed) -> int:
+    plain = (
+        (record.atena_no, record.version_no),
+        (record.setai_no, record.member_order, record.is_head, record.status, record.kind, record.valid_from),
+        _instant(record.known_from),
+        (record.corrects_version, record.cancels_version),
     )
+    change = (event.reason, event.notified_on, event.processed_on, _instant(event.known_from))
+    return content_digest(plain, packed.groups, change, packed.detail)
+
+
+def _instant(moment: dt.datetime | None) -> int:
+    """Microseconds since 1970, whatever the time zone it is written in."""
+    if moment is None:
+        return 0
+    span = moment - _EPOCH
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
 def _count_taken(result: ChunkResult) -> Totals:
@@ -214,7 +237,10 @@ def _count_taken(result: ChunkResult) -> Totals:
             record = taken.incoming.record
             counts.versions += 1
             latest[taken.atena_no] = record
-            content += content_digest(record, taken.incoming.event)
+            event = taken.incoming.event
+            packed = Packed(pack_record(record), pack_event(event))
+            result.packed[taken.row] = packed
+            content += _given_digest(record, event, packed)
             years += record.basic.birth.year if record.basic is not None else 0
             numbers += int(record.my_number.my_number or 0) if record.my_number is not None else 0
         elif taken.measure is not None:

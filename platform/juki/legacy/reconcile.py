@@ -7,14 +7,14 @@ every item of every version is part of it, so one changed letter anywhere breaks
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from itertools import groupby
 from typing import Final
 
 from juki.legacy import store
 from juki.legacy.model import Check, Counts, Outcome, Totals
-from juki.legacy.plan import Plan, measure_digest, version_totals
+from juki.legacy.plan import Plan, measure_digest, stored_digest
 from juki.legacy.store import Run
-from juki.registry import events_sync, iter_records_sync
+from juki.registry import Stored, open_stored, stored_sync
 from juki.registry.model import Record, Status
 from juki.tenancy import Connection, Tenant
 from juki.vault import TenantRing
@@ -22,7 +22,7 @@ from juki.vault import TenantRing
 SAMPLE: Final = 60
 _MASK_64: Final = (1 << 64) - 1
 _MASK_61: Final = (1 << 61) - 1
-_BATCH: Final = 500
+_BATCH: Final = 2000
 
 
 class Reconciled:
@@ -115,44 +115,36 @@ def _against_work_list(connection: Connection, tenant: Tenant, run: Run, counts:
 def _read_back(
     connection: Connection, tenant: Tenant, ring: TenantRing, plan: Plan, run: Run, found: Reconciled
 ) -> tuple[Totals, Counts, int]:
-    """Totals and counts of what is stored; a sample of the persons is compared with the source item by item."""
-    total, counts, sampled = Totals(), Counts(), 0
+    """Totals and counts of what is stored; a sample of the persons is compared with the source item by item.
+
+    Every seal is opened and every byte under it goes into the digest; only the sample is taken apart into items.
+    """
+    counts, sampled = Counts(), 0
+    content = years = numbers = 0
     wanted = _sample(plan, run)
     last = run.first_event + _rows(plan, "resident")
-    for persons in _batches(connection, tenant, ring):
-        mine = [[v for v in p if run.first_event <= v.event_no < last] for p in persons]
-        numbers = [version.event_no for versions in mine for version in versions]
-        events = events_sync(connection, tenant.schema, ring, numbers)
-        for versions in mine:
-            if not versions:
-                continue
-            _count(counts, versions)
-            for version in versions:
-                total = total.plus(version_totals(version, events[version.event_no]))
-            if versions[0].atena_no in wanted:
-                sampled += 1
-                found.differences += _differences(plan, versions)
-    return total, counts, sampled
+    stored = stored_sync(connection, tenant.schema, ring, first_event=run.first_event, last_event=last, batch=_BATCH)
+    for atena_no, group in groupby(stored, key=lambda version: version.row[0]):
+        versions = list(group)
+        _count(counts, versions)
+        for version in versions:
+            content += stored_digest(version)
+            years += version.birth_year()
+            numbers += int(version.my_number() or 0)
+        if atena_no in wanted:
+            sampled += 1
+            found.differences += _differences(plan, [open_stored(ring, version) for version in versions])
+    connection.rollback()
+    totals = Totals(content=content & _MASK_64, birth_years=years, my_numbers=numbers & _MASK_61)
+    return totals, counts, sampled
 
 
-def _count(counts: Counts, versions: list[Record]) -> None:
-    latest = versions[-1]
+def _count(counts: Counts, versions: list[Stored]) -> None:
+    status, kind = versions[-1].row[6:8]
     counts.residents += 1
     counts.versions += len(versions)
-    Counts.bump(counts.statuses, latest.status.value)
-    Counts.bump(counts.kinds, f"{latest.kind.value} {'current' if latest.status is Status.RESIDENT else 'removed'}")
-
-
-def _batches(connection: Connection, tenant: Tenant, ring: TenantRing) -> Iterator[list[tuple[Record, ...]]]:
-    """Every resident with every version, some hundreds at a time."""
-    batch: list[tuple[Record, ...]] = []
-    for versions in iter_records_sync(connection, tenant.schema, ring, batch=_BATCH):
-        batch.append(versions)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    yield batch
-    connection.rollback()
+    Counts.bump(counts.statuses, status)
+    Counts.bump(counts.kinds, f"{kind} {'current' if status == Status.RESIDENT.value else 'removed'}")
 
 
 def _sample(plan: Plan, run: Run) -> set[str]:

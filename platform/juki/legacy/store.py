@@ -15,7 +15,7 @@ from juki.legacy.assemble import measure_of
 from juki.legacy.judge import Taken
 from juki.legacy.model import Counts, Entry, Outcome, Report, Totals, WorkItem
 from juki.legacy.original import restore, shorten
-from juki.legacy.plan import ChunkResult
+from juki.legacy.plan import ChunkResult, Packed
 from juki.legacy.survey import Place
 from juki.personal import Personal
 from juki.problem import Conflict, Unavailable
@@ -266,7 +266,7 @@ def chunk_rows(
     """Table -> rows of a chunk, sealed and indexed, ready for COPY."""
     tables: dict[str, Rows] = {name: [] for name in COLUMNS}
     for person in _by_person(result.taken):
-        _person_rows(ring, run, person, tables, first_row["resident"])
+        _person_rows(ring, run, person, result.packed, tables, first_row["resident"])
     for taken in result.taken:
         if taken.measure is not None:
             measure_no = run.first_measure + taken.row - first_row["support"]
@@ -298,24 +298,42 @@ def _by_person(taken: Sequence[Taken]) -> Iterator[list[Taken]]:
         yield person
 
 
-def _person_rows(ring: TenantRing, run: Run, person: list[Taken], tables: dict[str, Rows], first_row: int) -> None:
+def _person_rows(
+    ring: TenantRing,
+    run: Run,
+    person: list[Taken],
+    packed: Mapping[int, Packed],
+    tables: dict[str, Rows],
+    first_row: int,
+) -> None:
     records: list[Record] = []
+    groups: list[tuple[bytes | None, ...]] = []
     for taken in person:
         if taken.incoming is None:
             continue
+        ready = packed[taken.row]
         event_no = run.first_event + taken.row - first_row
         records.append(msgspec.structs.replace(taken.incoming.record, event_no=event_no))
+        groups.append(ready.groups)
         event: Event = msgspec.structs.replace(taken.incoming.event, event_no=event_no)
-        tables["event"].append(event_row(ring, event))
-    resident_rows(ring, records, tables)
+        tables["event"].append(event_row(ring, event, ready.detail))
+    resident_rows(ring, records, tables, groups)
 
 
-def resident_rows(ring: TenantRing, versions: Sequence[Record], tables: dict[str, Rows]) -> None:
-    """Add the rows of one resident, every version: sealed, indexed where something to search by is new, numbers once."""
+def resident_rows(
+    ring: TenantRing,
+    versions: Sequence[Record],
+    tables: dict[str, Rows],
+    packed: Sequence[tuple[bytes | None, ...] | None] = (),
+) -> None:
+    """Add the rows of one resident, every version: sealed, indexed where something to search by is new, numbers once.
+
+    `packed` are the versions as `pack_record` encoded them, where they were encoded before.
+    """
     indexed = {record.version_no for record in to_index(versions)} if len(versions) > 1 else {versions[0].version_no}
     numbers: dict[str, dict[tuple[object, ...], None]] = {}
-    for record in versions:
-        for table, rows in copy_rows(ring, record, indexed=record.version_no in indexed).items():
+    for record, groups in zip(versions, packed or (None,) * len(versions), strict=True):
+        for table, rows in copy_rows(ring, record, indexed=record.version_no in indexed, packed=groups).items():
             if table.startswith("resident_number"):
                 numbers.setdefault(table, {}).update(dict.fromkeys(rows))
             elif rows:

@@ -6,11 +6,16 @@ connection of its own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from juki.audit import Operation
+from juki.dates import RegistryDate
+from juki.personal import Personal
 from juki.registry import store
 from juki.registry.index import (
     INDEX_COLUMNS,
@@ -24,7 +29,7 @@ from juki.registry.index import (
 )
 from juki.registry.measures import SupportMeasure
 from juki.registry.protection_store import SUBJECT, subjects
-from juki.registry.resident import GROUPS, Record
+from juki.registry.resident import GROUPS, MyNumber, Record
 from juki.registry.timeline import Event
 from juki.tenancy import Connection, TenantSession
 from juki.vault import TenantRing
@@ -54,12 +59,18 @@ COPY_TYPES: Final[dict[str, tuple[str, ...]]] = {
 
 
 def copy_rows(
-    ring: TenantRing, record: Record, *, slots: Iterable[str] | None = None, indexed: bool = True
+    ring: TenantRing,
+    record: Record,
+    *,
+    slots: Iterable[str] | None = None,
+    indexed: bool = True,
+    packed: Sequence[bytes | None] | None = None,
 ) -> dict[str, list[tuple[object, ...]]]:
     """Table -> rows of one version, sealed and indexed. `indexed` False where an earlier version already has the same names,
-    birth and address (see `searchable`). Raises ValueError for a version without `known_from`.
+    birth and address (see `searchable`); `packed` spares encoding twice what `pack_record` encoded before.
+    Raises ValueError for a version without `known_from`.
     """
-    rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record)]}
+    rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record, packed)]}
     indexers = ring.write_indexes()
     for slot in slots if slots is not None else tuple(indexers):
         rows |= index_rows(indexers[slot], slot, record, indexed=indexed)
@@ -82,9 +93,90 @@ def subject_rows(indexer: BlindIndex, measure_no: int, content: SupportMeasure) 
     return [(indexer.unique(SUBJECT, atena_no), measure_no) for atena_no in subjects(content)]
 
 
-def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
-    """One row of `event` for COPY."""
-    return store.event_row(ring, event)
+def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tuple[object, ...]:
+    """One row of `event` for COPY; `packed` as of `pack_event`."""
+    return store.event_row(ring, event, packed)
+
+
+def pack_record(record: Record) -> tuple[bytes | None, ...]:
+    """Every group of a version as it lies under its seal, in the order of GROUPS; what a read-back compares with."""
+    return store.pack_record(record)
+
+
+def pack_event(event: Event) -> bytes:
+    """異動日 and 留意事項 of a change as they lie under their seal."""
+    return store.pack_event(event)
+
+
+class Stored(NamedTuple):
+    """One stored version with its change: columns as they came, sealed values opened but not decoded."""
+
+    row: tuple[Any, ...]  # as VERSION_COLUMNS, sealed
+    groups: list[bytes | None]
+    change: tuple[Any, ...]  # reason, notified_on, processed_on, known_from
+    detail: bytes
+
+    def birth_year(self) -> int:
+        """Year of birth, 0 where it is unknown or nobody's."""
+        return 0 if self.groups[_BASIC] is None else _born(self.groups[_BASIC]).birth.year
+
+    def my_number(self) -> str:
+        """個人番号, empty where there is none."""
+        return "" if self.groups[_MY_NUMBER] is None else _numbered(self.groups[_MY_NUMBER]).my_number
+
+
+class _Born(Personal, frozen=True, kw_only=True, array_like=True):
+    """The head of a sealed Basic, as far as the birth."""
+
+    name: msgspec.Raw
+    birth: RegistryDate
+
+
+_BASIC: Final = tuple(GROUPS).index("basic")
+_MY_NUMBER: Final = tuple(GROUPS).index("my_number")
+_born: Final[Callable[[Any], _Born]] = msgspec.msgpack.Decoder(_Born).decode
+_numbered: Final[Callable[[Any], MyNumber]] = msgspec.msgpack.Decoder(MyNumber).decode
+
+
+_STORED: Final = (
+    "SELECT v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, "
+    "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed, "
+    "v.domicile_sealed, v.my_number_sealed, v.resident_code_sealed, v.foreigner_sealed, v.entitlements_sealed, "
+    "v.removal_sealed, v.notes_sealed, e.reason, e.notified_on, e.processed_on, e.known_from, e.detail_sealed "
+    "FROM (SELECT r.* FROM {t}.resident_version r WHERE (r.atena_no, r.version_no) > (%(atena_no)s, %(version_no)s) "
+    "AND r.event_no >= %(first)s AND r.event_no < %(last)s ORDER BY r.atena_no, r.version_no LIMIT %(batch)s) AS v "
+    # OFFSET 0: always one look into the key per row, never a join over the whole ledger
+    "LEFT JOIN LATERAL (SELECT l.reason, l.notified_on, l.processed_on, l.known_from, l.detail_sealed "
+    "FROM {t}.event l WHERE l.event_no = v.event_no OFFSET 0) AS e ON true ORDER BY v.atena_no, v.version_no"
+)
+
+
+def stored_sync(
+    connection: Connection, schema: str, ring: TenantRing, *, first_event: int, last_event: int, batch: int
+) -> Iterator[Stored]:
+    """Versions that changes `first_event` <= n < `last_event` made, in order of 宛名番号 and 履歴番号, a page at a time.
+
+    The next page is on its way while one is worked on; the connection is in use until the last row was taken.
+    """
+    query = store.page_query(_STORED, schema)
+    asked = {"first": first_event, "last": last_event, "batch": batch}
+
+    def page(atena_no: str, version_no: int) -> list[tuple[Any, ...]]:
+        after = {"atena_no": atena_no, "version_no": version_no}
+        return connection.execute(query, asked | after, binary=True).fetchall()
+
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(page, "", 0)
+        while rows := coming.result():
+            coming = reader.submit(page, rows[-1][0], rows[-1][1])
+            for row in rows:
+                detail = b"" if row[-1] is None else ring.open("event", "event", str(row[2]), 1, row[-1], bytes)
+                yield Stored(row, store.open_packed(ring, row), row[-5:-1], detail)
+
+
+def open_stored(ring: TenantRing, stored: Stored) -> Record:
+    """A stored version with every item."""
+    return store.open_record(ring, stored.row, tuple(GROUPS))
 
 
 async def iter_records(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final, LiteralString
+
+import msgspec
 
 from juki.audit import Operation
 from juki.dates import RegistryDate, today_in_japan
@@ -36,6 +39,9 @@ VERSION_TYPES: Final = (
     *("bytea",) * 9,
 )
 _GROUP_NAMES: Final = tuple(GROUPS)
+_PLAIN_COLUMNS: Final = len(VERSION_TYPES) - len(GROUPS)
+_groups_of: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*_GROUP_NAMES)
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 def in_slot(sql: LiteralString, slot: str) -> LiteralString:
@@ -43,18 +49,22 @@ def in_slot(sql: LiteralString, slot: str) -> LiteralString:
     return sql.replace("{slot}", "b") if slot == "b" else sql.replace("{slot}", "a")
 
 
-def seal_record(ring: TenantRing, record: Record) -> tuple[object, ...]:
-    """One row of resident_version, columns as VERSION_COLUMNS; a missing group is NULL."""
+def pack_record(record: Record) -> tuple[bytes | None, ...]:
+    """Every group of a version as it lies under its seal, in the order of GROUPS; a missing group is None."""
+    return tuple([None if group is None else _encode(group) for group in _groups_of(record)])
+
+
+def seal_record(ring: TenantRing, record: Record, packed: Sequence[bytes | None] | None = None) -> tuple[object, ...]:
+    """One row of resident_version, columns as VERSION_COLUMNS; a missing group is NULL. `packed` as of `pack_record`."""
     if record.known_from is None:
         raise ValueError("a version is stamped with its instant before it is kept")
-    groups = (getattr(record, name) for name in _GROUP_NAMES)
-    return (
-        *plain_row(record),
-        *(
-            ring.seal(TABLE, name, record.atena_no, record.version_no, group) if group is not None else None
-            for name, group in zip(_GROUP_NAMES, groups, strict=True)
-        ),
-    )
+    groups = pack_record(record) if packed is None else packed
+    return (*plain_row(record), *ring.seal_groups(TABLE, _GROUP_NAMES, record.atena_no, record.version_no, groups))
+
+
+def open_packed(ring: TenantRing, row: Sequence[Any]) -> list[bytes | None]:
+    """What `pack_record` made of a stored version, columns as VERSION_COLUMNS. Raises VaultError as `open_record`."""
+    return ring.open_groups(TABLE, _GROUP_NAMES, row[0], row[1], row[_PLAIN_COLUMNS : _PLAIN_COLUMNS + len(GROUPS)])
 
 
 def plain_row(record: Record) -> tuple[object, ...]:
@@ -230,9 +240,14 @@ EVENT_TYPES: Final = (
 )
 
 
-def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
-    """One row of event, columns as EVENT_COLUMNS."""
-    detail = EventDetail(occurred_on=event.occurred_on, remarks=event.remarks)
+def pack_event(event: Event) -> bytes:
+    """The detail of a change as it lies under its seal."""
+    return _encode(EventDetail(occurred_on=event.occurred_on, remarks=event.remarks))
+
+
+def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tuple[object, ...]:
+    """One row of event, columns as EVENT_COLUMNS. `packed` as of `pack_event`."""
+    detail = pack_event(event) if packed is None else packed
     return (
         event.event_no,
         event.reason,
