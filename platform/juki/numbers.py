@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import cycle
+from operator import mul
 from typing import Final
 
 _MY_NUMBER_WEIGHTS: Final = (6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2)
+_IN_HOUSE_WEIGHTS: Final = (2, 3, 4, 5, 6, 7)
 _CODE_WEIGHTS: Final = (6, 5, 4, 3, 2)
 _CARD: Final = re.compile(r"[A-Z]{2}[0-9]{8}[A-Z]{2}")
 _ASCII_DIGITS: Final = re.compile(r"[0-9]+")
@@ -13,7 +16,9 @@ _ASCII_DIGITS: Final = re.compile(r"[0-9]+")
 
 def my_number_check_digit(body: str) -> int:
     """個人番号 check digit of 11 digits (平成26年総務省令第85号 第5条)."""
-    remainder = sum(int(d) * w for d, w in zip(body, _MY_NUMBER_WEIGHTS, strict=True)) % 11
+    if len(body) != len(_MY_NUMBER_WEIGHTS):
+        raise ValueError("a check digit is of 11 digits")
+    remainder = sum(map(mul, map(int, body), _MY_NUMBER_WEIGHTS)) % 11
     return 0 if remainder <= 1 else 11 - remainder
 
 
@@ -28,7 +33,7 @@ def is_my_number(text: str) -> bool:
 
 
 def _mod11_w2to7(body: str) -> int:
-    return sum(int(d) * (2 + i % 6) for i, d in enumerate(reversed(body))) % 11
+    return sum(map(mul, map(int, reversed(body)), cycle(_IN_HOUSE_WEIGHTS))) % 11
 
 
 def resident_code_check_digit(body: str) -> int:

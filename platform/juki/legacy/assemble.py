@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
-from juki.legacy.cells import Column, item_rules, loader, ordering_day
+from juki.legacy.cells import Column, ColumnRun, item_rules, loader, ordering_day, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -29,6 +31,8 @@ from juki.registry.model import (
 )
 
 _ENUMS: Final[dict[str, Callable[[str], Any]]] = {"basic.sex": Sex, "sex": Sex}
+_REMEMBERED: Final = 8192
+_PERSONAL: Final = frozenset({"basic", "domicile", "my_number", "resident_code", "entitlements"})  # no two people alike
 _MIDNIGHT: Final = dt.time(0, 0, tzinfo=JST)
 
 
@@ -48,11 +52,19 @@ class Reader:
         rules = item_rules(resident_code_rule)
         used = [(position, field) for position, field in enumerate(file.fields) if field.to != "-"]
         self._file = file
-        self._columns = [
+        columns = [
             Column(field, loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
             for _, field in used
         ]
-        self._wanted = None if len(used) == len(file.fields) else tuple(position for position, _ in used)
+        self._takes: list[Column | ColumnRun] = list(columns)
+        self._cells: Callable[[int, int], Sequence[Any]] = file.cells
+        if not file.is_csv:
+            runs = _runs(columns)
+            self._takes = [run[0] if len(run) == 1 else ColumnRun(run, self.faults, self.alerts) for run in runs]
+            self._cells = file.cutter([(run[0].field.at, sum(column.field.width for column in run)) for run in runs])
+        elif len(used) < len(file.fields):
+            chosen = itemgetter(*(position for position, _ in used), 0)  # 0: a tuple even of one
+            self._cells = lambda start, end: chosen(file.cells(start, end))
         self.paths = tuple(field.to for _, field in used)
         self.titles = {field.to: field.title for _, field in reversed(used)}
         self._required = tuple((at, field.title) for at, (_, field) in enumerate(used) if field.required)
@@ -62,21 +74,50 @@ class Reader:
         if self.faults or self.alerts:
             self.faults.clear()
             self.alerts.clear()
-        cells = self._file.cells(start, end)
-        if self._wanted is not None:
-            cells = [cells[position] for position in self._wanted]
-        values = [column[cell] for column, cell in zip(self._columns, cells, strict=True)]
+        values = list(chain.from_iterable(map(values_of, self._takes, self._cells(start, end))))
         for at, title in self._required:
             if values[at] is None and not any(f.item == title for f in self.faults):
                 self.faults.append(Fault(title, "item.missing", "empty"))
         return values
 
 
+_ALONE: Final = frozenset({
+    "atena_no", "setai_no", "basic.name", "basic.name_kana", "basic.birth", "basic.head_name", "address.resident_since",
+    "address.address_since", "address.notified_on", "entitlements.pension.number", "entitlements.signing_serial",
+    "entitlements.authentication_serial", "foreigner.card_number", "event.occurred_on", "event.notified_on",
+    "event.processed_on", "entitlements.pension.acquired_on", "domicile.registered_domicile", "domicile.family_head",
+})  # fmt: skip
+"""Items that hardly repeat together with their neighbours."""
+
+
+def _runs(columns: Sequence[Column]) -> list[list[Column]]:
+    """Columns of a fixed-length row in their order, those that lie side by side and belong together as one run."""
+    runs: list[list[Column]] = []
+    for column in columns:
+        field = column.field
+        last = runs[-1][-1].field if runs else None
+        joined = (
+            last is not None
+            and last.at + last.width == field.at
+            and last.to.partition(".")[0] == field.to.partition(".")[0]
+            and not {last.to, field.to} & _ALONE
+        )
+        if joined:
+            runs[-1].append(column)
+        else:
+            runs.append([column])
+    return runs
+
+
 class _Group:
     """How one disclosure group is filled: attributes straight from a column, and the structs inside it."""
 
-    def __init__(self, prefix: str, struct: type[msgspec.Struct], paths: Sequence[str]) -> None:
+    def __init__(
+        self, prefix: str, struct: type[msgspec.Struct], paths: Sequence[str], *, remember: bool = True
+    ) -> None:
         self.struct = struct
+        self._remember = remember
+        self._built: dict[tuple[Any, ...], Any] = {}
         self.plain: list[tuple[str, int]] = []
         self.nested: list[tuple[str, _Group]] = []
         hints = get_type_hints(struct)
@@ -101,8 +142,20 @@ class _Group:
 
     def build(self, values: Sequence[Any]) -> Any:
         """The struct, or None where every column of it is blank; of two columns for one item the filled one counts."""
-        if values[self._first : self._end] == self._blank:
+        mine = values[self._first : self._end]
+        if mine == self._blank:
             return None
+        if not self._remember:
+            return self._build(values)
+        key = tuple(mine)
+        built = self._built.get(key)
+        if built is None:
+            if len(self._built) >= _REMEMBERED:
+                self._built.clear()
+            self._built[key] = built = self._build(values)
+        return built
+
+    def _build(self, values: Sequence[Any]) -> Any:
         given = {name: values[at] for name, at in self.plain if values[at] is not None}
         for name, inner in self.nested:
             built = inner.build(values)
@@ -119,9 +172,12 @@ class ResidentRows:
         self._today = today
         paths = reader.paths
         self._at = {path: paths.index(path) for path in paths}
-        self._groups = [(name, _Group(f"{name}.", struct, paths)) for name, struct in GROUPS.items()]
+        self._groups = [
+            (name, _Group(f"{name}.", struct, paths, remember=name not in _PERSONAL)) for name, struct in GROUPS.items()
+        ]
         self._sex = self._at.get("basic.sex")
         self._births = [at for at, path in enumerate(paths) if path == "basic.birth"]
+        self._certain = itemgetter(*(self._at[path] for path in _NEEDED if path in self._at and path != "basic.birth"))
         self._items = {path: reader.titles.get(path, path) for path in paths}
 
     def read(self, start: int, end: int) -> Incoming | None:
@@ -157,6 +213,8 @@ class ResidentRows:
         values[at] = RegistryDate(date.year, date.month, date.day, date.era, note)
 
     def _needed(self, values: Sequence[Any], faults: list[Fault]) -> None:
+        if not faults and None not in self._certain(values) and any(values[at] is not None for at in self._births):
+            return
         known = {fault.item for fault in faults}
         for path in _NEEDED:
             blank = all(

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import struct
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
+from operator import getitem
 from typing import Any, Final
 
 from juki import dates, letters
@@ -21,6 +24,7 @@ from juki.problem import Invalid
 from juki.registry.model import is_relationship
 
 _REMEMBERED: Final = 8192
+_NOTHING: Final = (None,)
 _DAYS_REMEMBERED: Final = 1 << 16
 _DIGITS: Final = re.compile(r"[0-9]+")
 _NO_CP932: Final = frozenset("\x80\xa0\uf8f0\uf8f1\uf8f2\uf8f3")
@@ -69,8 +73,13 @@ def _kind(character: str) -> str:
     return "kanji" if "IDEOGRAPH" in name else "wide"
 
 
-class Column(dict[Any, Any]):
-    """One column of one file: raw cell -> value. A fault or an alert is put down for the row at hand and not remembered."""
+values_of: Final[Callable[[Any, Any], tuple[Any, ...]]] = getitem
+"""What a Column or a ColumnRun makes of a cell: its values, in order."""
+
+
+class Column(dict[Any, tuple[Any, ...]]):
+    """One column of one file: raw cell -> its value, alone in a tuple, as a run of columns has several. A fault or an alert
+    is put down for the row at hand and not remembered."""
 
     def __init__(self, field: Field, load: Load, faults: list[Fault], alerts: list[Fault]) -> None:
         super().__init__()
@@ -79,22 +88,42 @@ class Column(dict[Any, Any]):
         self._faults, self._alerts = faults, alerts
         self._most = _DAYS_REMEMBERED if field.type == "date" else _REMEMBERED
 
-    def __missing__(self, cell: bytes | str) -> Any:
+    def __missing__(self, cell: bytes | str) -> tuple[Any, ...]:
         try:
             value = self._load(cell)
         except BadValue as e:
             self._faults.append(Fault(self.field.title, e.reason, _class_of(cell)))
-            return None
+            return _NOTHING
         except UnicodeDecodeError:
             self._faults.append(Fault(self.field.title, "text.undecodable", f"bytes({len(cell)})"))
-            return None
+            return _NOTHING
         if value.__class__ is _Marked:
             self._alerts.append(Fault(self.field.title, UNIDENTIFIED, value_class(value.text)))
-            return value.text
+            return (value.text,)
         if len(self) >= self._most:
             self.clear()
-        self[cell] = value
-        return value
+        self[cell] = found = (value,)
+        return found
+
+
+class ColumnRun(dict[bytes, tuple[Any, ...]]):
+    """Neighbouring columns of a fixed-length row, remembered as one stretch of bytes: most of them are blank or repeat as a
+    whole, in a household or in the whole town."""
+
+    def __init__(self, columns: Sequence[Column], faults: list[Fault], alerts: list[Fault]) -> None:
+        super().__init__()
+        self._columns = columns
+        self._faults, self._alerts = faults, alerts
+        self._cut = struct.Struct("".join(f"{column.field.width}s" for column in columns)).unpack
+
+    def __missing__(self, cells: bytes) -> tuple[Any, ...]:
+        before = len(self._faults) + len(self._alerts)
+        found = tuple(chain.from_iterable(map(values_of, self._columns, self._cut(cells))))
+        if len(self._faults) + len(self._alerts) == before:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[cells] = found
+        return found
 
 
 class _Marked:

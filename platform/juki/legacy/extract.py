@@ -9,7 +9,7 @@ import csv
 import hashlib
 import mmap
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
@@ -57,7 +57,8 @@ class SourceFile:
         if self.is_csv:
             self._read_header()
         else:
-            self._cut = struct.Struct(_places(spec))
+            _check_apart(spec)
+            self._cut = self.cutter([(field.at, field.width) for field in spec.fields])
             self._probe()
 
     def close(self) -> None:
@@ -82,11 +83,18 @@ class SourceFile:
     def cells(self, start: int, end: int) -> Cells:
         """The row cut into the items of `fields`, in their order."""
         if not self.is_csv:
-            return self._cut.unpack_from(self.data, start)
+            return self._cut(start, end)
         if self._parsed_at != start:
             self._parsed_at, self._parsed = start, _parse(self.raw(start, end).decode(self.encoding))
         row = self._parsed
         return [row[position] for position in self.order]
+
+    def cutter(self, places: Sequence[tuple[int, int]]) -> Callable[[int, int], Cells]:
+        """What cuts a fixed-length row at `places` (from 1, width in bytes), in their order; they may lie in any order."""
+        if [*places] == sorted(places):
+            cut = struct.Struct(_places(places)).unpack_from
+            return lambda start, _: cut(self.data, start)
+        return lambda start, _: [self.data[start + at - 1 : start + at - 1 + width] for at, width in places]
 
     def digest(self) -> str:
         """SHA-256 of the whole file."""
@@ -215,17 +223,24 @@ class SourceFile:
             )
 
 
-def _places(spec: FileLayout) -> str:
-    """Format of struct.unpack that cuts a row into its fields; they may lie in any order and leave gaps, not overlap."""
+def _places(places: Sequence[tuple[int, int]]) -> str:
+    """Format of struct.unpack that cuts a row at ascending places, leaving out what lies between."""
     at = 0
     parts = ["<"]
-    for field in sorted(spec.fields, key=lambda f: f.at):
-        gap = field.at - 1 - at
-        if gap < 0:
-            raise Misconfigured("legacy.layout_wrong", f"{spec.names[0]}, {field.title}: overlaps the field before")
-        parts.append(f"{gap}x{field.width}s" if gap else f"{field.width}s")
-        at = field.at - 1 + field.width
+    for first, width in places:
+        gap = first - 1 - at
+        parts.append(f"{gap}x{width}s" if gap else f"{width}s")
+        at = first - 1 + width
     return "".join(parts)
+
+
+def _check_apart(spec: FileLayout) -> None:
+    """Refuse fields of a fixed-length row that overlap; they may lie in any order and leave gaps."""
+    at = 0
+    for field in sorted(spec.fields, key=lambda f: f.at):
+        if field.at - 1 < at:
+            raise Misconfigured("legacy.layout_wrong", f"{spec.names[0]}, {field.title}: overlaps the field before")
+        at = field.at - 1 + field.width
 
 
 def _parse(text: str) -> list[str]:
