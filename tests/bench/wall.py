@@ -40,7 +40,7 @@ from juki.vault import open_kms
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TENANTS = {"072044": "072044-iwaki.toml", "075418": "075418-hirono.toml"}
-AT_ONCE = 16
+AT_ONCE = 32
 POOL = 8
 STATEMENT = "SELECT version_no, basic_sealed FROM {t}.resident_version WHERE atena_no = %(a)s"
 Ask = Callable[[str, str], Awaitable[object]]

@@ -19,6 +19,7 @@ from juki.problem import Invalid
 
 T = TypeVar("T")
 _DEPTH_MAX: Final = 12
+_AS_IT_IS: Final = frozenset({str, int, bool, float, type(None)})
 
 
 @cache
@@ -28,6 +29,8 @@ def _hints(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 def to_named(value: Any) -> Any:
     """Builtins for JSON from a Struct, with field names all the way down."""
+    if value.__class__ in _AS_IT_IS:  # nearly every item of a record, so it is asked first
+        return value
     if isinstance(value, RegistryDate):
         if value.era or value.note:
             return {"date": value.iso(), "era": value.era, "note": value.note}
