@@ -13,6 +13,7 @@ from juki.numbers import is_my_number, is_resident_code
 from juki.peers import generate
 from juki.peers.columns import INDEX, RESIDENT
 from juki.peers.forms import FIXED_RESIDENT, CsvForm, FixedForm
+from juki.peers.incumbent import unidentified
 from juki.peers.people import Settlement
 from juki.peers.places import towns_of
 from juki.problem import Invalid
@@ -113,3 +114,9 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(Invalid):
         generate("072044", tmp_path, residents=10, as_of=DAY)
     assert (tmp_path / "letter.txt").read_text() == "mine"
+
+
+def test_a_character_that_nobody_identified_takes_its_variation_selector_along() -> None:
+    """A selector left behind would stand in no character set: 葛 with a selector may come first in a name."""
+    assert unidentified("葛\U000e0102西　秀樹", "\ue0f0") == "\ue0f0西　秀樹"
+    assert unidentified("渡邉\U000e0104　空", "\ue0f0") == "\ue0f0邉\U000e0104　空"

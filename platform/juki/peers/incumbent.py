@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from juki.letters import clusters
 from juki.peers.columns import INDEX
 from juki.peers.faults import Fault, Line, csv_faults, fixed_faults
 from juki.peers.forms import FIXED_RESIDENT, UNIDENTIFIED, CsvForm, FixedForm, Form, Sink, Written
@@ -142,7 +143,7 @@ class _Writer:
         if household_no % _UNIDENTIFIED_EVERY == 9 and len(household.persons) == 1 and household.current:
             row = household.current[0]
             letter = UNIDENTIFIED if self.form.layout == "cp932-fixed" else "\ue123"
-            row[NAME] = letter + row[NAME][1:]
+            row[NAME] = unidentified(row[NAME], letter)
             row[INDEX["head_name"]] = row[NAME]
 
     def _write(self, household: HouseholdRows, planted: list[Line] | None) -> None:
@@ -194,3 +195,9 @@ class _Writer:
 
 def _write_json(path: Path, value: object) -> None:
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def unidentified(name: str, letter: str) -> str:
+    """A name whose first character is one that nobody identified; the variation selector goes with the character."""
+    _, *rest = clusters(name)
+    return letter + "".join(rest)
