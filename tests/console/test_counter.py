@@ -97,6 +97,40 @@ async def test_an_empty_search_says_what_to_do(clerk: Browser) -> None:
     assert answer.status_code == 422
 
 
+async def test_a_search_that_cannot_be_read_is_told_beside_its_own_field(clerk: Browser) -> None:
+    """P-4-1: a wrong date is said of 生年月日, a number without its kind of 番号の種類; a bare year is enough."""
+    answer = await clerk.post("/search", {"birth": "S64.2.30", "purpose": "inquiry"})
+    assert answer.status_code == 422
+    assert re.search(r'name="birth"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    answer = await clerk.post("/search", {"number": "123456789012", "purpose": "inquiry"})
+    assert re.search(r'name="number_kind"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    for year in ("S59", "S59.5", "1984"):
+        answer = await clerk.post("/search", {"birth": year, "purpose": "inquiry"})
+        assert answer.status_code == 200, text_of(answer.text)
+
+
+async def test_an_outsider_is_never_recorded_as_the_person_shown(clerk: Browser, household: tuple[str, ...]) -> None:
+    """標準仕様書 20.1: the list of requesters starts on the person shown; a third party goes by the name typed."""
+    await clerk.state_purpose("certificate")
+    asked = {
+        "kind": "resident",
+        "relation": "third",
+        "requester": household[0],
+        "identity": "photo",
+        "purpose": "claim",
+        "ground": "債権の回収のため",
+        "persons": [household[0]],
+        "copies": "1",
+        "go": "preview",
+    }
+    path = f"/residents/{household[0]}/certificate"
+    await clerk.get(path)
+    answer = await clerk.post(path, asked)
+    assert re.search(r'name="requester_name"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    answer = await clerk.post(path, asked | {"requester_name": "小名浜 一"})
+    assert "小名浜 一（第三者）" in text_of(answer.text), text_of(answer.text)
+
+
 async def test_numbers_stay_masked_until_asked_for(clerk: Browser, household: tuple[str, ...]) -> None:
     """R-A-3.3-LOG-01: showing 個人番号 is an act of its own with a mark in the log."""
     answer = await clerk.get(f"/residents/{household[0]}")

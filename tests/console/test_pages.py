@@ -18,7 +18,7 @@ from juki.console.once import Once
 from juki.console.page import DONE, environment
 from juki.console.procedures import PROCEDURES, About, Member
 from juki.problem import Invalid
-from juki.registry.model import ITEMS, MoveIn, Relocate
+from juki.registry.model import ITEMS, Kind, MoveIn, Record, Relocate, Status
 from juki.web import text_of
 
 TEMPLATES = Path(sections.__file__).parent / "templates"
@@ -181,3 +181,22 @@ def test_serving_over_a_database_that_is_gone_says_so_and_exits_with_3() -> None
     done = subprocess.run([sys.executable, "-m", "juki", "serve"], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_value_of_a_record_or_doer_of_an_import_reads_as_a_code() -> None:
+    """項目80 and the history of imported residents are said in the paper's words."""
+    record = Record(
+        atena_no="1",
+        version_no=1,
+        setai_no="1",
+        member_order=1,
+        is_head=True,
+        status=Status.RESIDENT,
+        kind=Kind.JAPANESE,
+    )
+    assert {sections.read(value, record, "basic.name_priority") for value in ("name", "alias")} == {"氏名", "通称"}
+    form = Form([])
+    form.wrong("form", "この請求では交付できません。")
+    summary: str = environment().get_template("macros.html").module.summary(form)
+    assert "この請求では交付できません。" in summary
+    assert ">form<" not in summary

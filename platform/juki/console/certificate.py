@@ -266,10 +266,14 @@ def _application(form: Form) -> Application | None:
     if not copies.isdecimal() or not 1 <= int(copies) <= MAX_COPIES:
         form.wrong("copies", f"1から{MAX_COPIES}までの数を入れてください。")
         return None
-    if not form.text("requester") and not form.text("requester_name"):
-        form.wrong("requester_name", "請求者を選ぶか、氏名を入力してください。")
-        return None
     relation = Relation(form.text("relation"))
+    chosen = _chosen(form, relation)
+    if not chosen and not form.text("requester_name"):
+        form.wrong(
+            "requester_name",
+            "請求者の氏名を入力してください。一覧の人を請求者にできるのは、本人・同一世帯員・代理人です。",
+        )
+        return None
     return Application(
         kind=CertificateKind(form.text("kind")),
         relation=relation,
@@ -279,7 +283,7 @@ def _application(form: Form) -> Application | None:
             identity=IdentityCheck(form.text("identity")),
             organisation=form.text("organisation"),
             authority=form.text("authority"),
-            atena_no=form.text("requester"),
+            atena_no=chosen,
         ),
         persons=tuple(form.texts("persons")),
         purpose=form.text("purpose"),
@@ -288,6 +292,15 @@ def _application(form: Form) -> Application | None:
         copies=int(copies),
         official_use=bool(form.text("official_use")) or relation is Relation.OFFICIAL,
     )
+
+
+def _chosen(form: Form, relation: Relation) -> str:
+    """宛名番号 of a requester from the household's list. The list starts on the person shown, so a name typed for
+    somebody from outside goes before it: else the history would name a resident who never asked.
+    """
+    outside = relation in {Relation.THIRD, Relation.OFFICIAL}
+    typed = relation is Relation.AGENT and form.text("requester_name")
+    return "" if outside or typed else form.text("requester")
 
 
 async def _named(op: Operation, application: Application) -> Application:

@@ -82,6 +82,8 @@ async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -
     """The results. A POST, because what is asked for is personal data and has no place in an address."""
     form = Form(_fields(), form_of(request))
     found = None
+    if form.text("number") and not form.text("number_kind"):
+        form.wrong("number_kind", "番号の種類を選んでください。")
     if form.check():
         query = _query(form)
         try:

@@ -227,6 +227,8 @@ def read(value: Any, record: Record, path: str = "") -> str:
     if isinstance(value, RegistryDate):
         western = record.kind is Kind.FOREIGN and path in {"basic.birth", "foreigner.residence_expires"}
         return dates.western(value) if western else dates.wareki(value)
+    if path == "basic.name_priority":
+        return words.NAME_PRIORITY.get(str(value), str(value))
     for kind, reader in _READERS:
         if isinstance(value, kind):
             return reader(value)

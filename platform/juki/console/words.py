@@ -16,6 +16,7 @@ STATUS: Final = {
     Status.REMOVED: "消除",
     Status.VOID: "記載取消し",
 }
+NAME_PRIORITY: Final = {"name": "氏名", "alias": "通称"}  # 氏名優先区分
 KIND: Final = {Kind.JAPANESE: "日本人住民", Kind.FOREIGN: "外国人住民"}
 SEX: Final = {Sex.UNKNOWN: "不明", Sex.MALE: "男", Sex.FEMALE: "女"}
 SEX_OPTIONS: Final = ((Sex.MALE.value, "男"), (Sex.FEMALE.value, "女"), (Sex.UNKNOWN.value, "不明"))

@@ -5,6 +5,7 @@ Source: 住民記録システム標準仕様書 2.1 (検索): kana folded, varia
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -15,6 +16,7 @@ from juki.problem import Invalid
 from juki.registry.resident import Address, Basic, Kind, Record, Sex, Status
 
 HITS_MAX: Final = 50
+_SHORT_BIRTH: Final = re.compile(r"^([MTSHRmtshr](?:\d{1,2}|元)|\d{4})(?:[./\-](\d{1,2}))?$")
 _SPACES: Final = str.maketrans("", "", " 　-‐－ー―")
 
 
@@ -86,7 +88,7 @@ def terms(query: Query) -> Terms:
         family_kana=letters.kana_key(family),
         given_kana=letters.kana_key(given),
         name=letters.fold(query.name),
-        birth=dates.parse(query.birth, unknown_allowed=True) if query.birth.strip() else None,
+        birth=_birth(query.birth) if query.birth.strip() else None,
         address=letters.fold_address(query.address),
         sex=query.sex,
     )
@@ -96,6 +98,17 @@ def terms(query: Query) -> Terms:
     if not any((found.family_kana, found.given_kana, found.name, found.birth, found.address, *numbered)):
         raise Invalid("registry.query_empty", "at least one condition is needed")
     return found
+
+
+def _birth(typed: str) -> RegistryDate:
+    """生年月日 as typed; a bare year (S55, 1980) or year and month (S55.4) stands for all of it."""
+    given = unicodedata.normalize("NFKC", typed).strip()
+    if short := _SHORT_BIRTH.match(given):
+        given = f"{short[1]}年" + (f"{short[2]}月" if short[2] else "")
+    try:
+        return dates.parse(given, unknown_allowed=True)
+    except Invalid as error:
+        raise Invalid(error.code, "the date of birth does not read", fields={"birth": error.code}) from None
 
 
 def matches(wanted: Terms, basic: Basic | None, address: Address | None) -> bool:
