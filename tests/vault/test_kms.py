@@ -119,6 +119,7 @@ def test_states_follow_one_another(case: Case) -> None:
 
 def test_an_unknown_key_is_a_deleted_key(case: Case) -> None:
     gone = "00000000-0000-4000-8000-000000000000"
+    case.kms.create_key("another")  # a local store without any key is a lost store, which is another matter
     assert case.kms.state(gone) is KeyState.DELETED
     with pytest.raises(KeyDeleted):
         case.kms.decrypt(gone, b"\x01" * 60, CONTEXT)
@@ -364,3 +365,22 @@ def silent_port() -> Iterator[int]:
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield listening.getsockname()[1]
+
+
+def test_a_key_store_moved_away_is_gone_and_its_keys_are_not_called_destroyed(tmp_path: Path) -> None:
+    """A lost folder must be put back, so nothing may read it as erased keys, nor make an empty store in its place."""
+    place, away = tmp_path / "kms", tmp_path / "away"
+    running = LocalKms(place)
+    key = running.create_key("t")
+    blob = running.encrypt(key, b"root", {"tenant": "072044"})
+    place.rename(away)
+    for kms in (running, LocalKms(place)):
+        with pytest.raises(KmsGone):
+            kms.decrypt(key, blob, {"tenant": "072044"})
+        with pytest.raises(KmsGone):
+            kms.state(key)
+        with pytest.raises(KmsGone):
+            kms.disable(key)
+    assert not place.exists()
+    away.rename(place)
+    assert running.decrypt(key, blob, {"tenant": "072044"}) == b"root"

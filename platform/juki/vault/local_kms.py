@@ -30,6 +30,7 @@ from juki.vault.kms import Clock, KeyState, check_window, utc_now
 PLAINTEXT_BYTES_MAX: Final = 4096
 _BLOB_FORMAT: Final = b"\x01"
 _NONCE_BYTES: Final = 12
+_PUT_BACK: Final = "put the folder that JUKI_KMS names back in its place"
 
 
 class _KeyFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,25 +50,36 @@ class LocalKms:
         self._keys = path / "keys"
         self._aliases = path / "aliases"
         self._clock = clock
+        self._master: AESGCM | None = None
+        # A folder that is not there is made by the first key alone: an empty one would stand where a lost one belongs.
+        if path.exists():
+            self._open()
+
+    def _open(self) -> AESGCM:
+        if self._master is not None:
+            return self._master
         try:
             self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.chmod(0o700)
+            self._path.chmod(0o700)
             with self._lock():
-                self._master = AESGCM(self._read_master())
+                master = AESGCM(self._read_master())
                 if not self._aliases.exists():
                     self._aliases.mkdir(mode=0o700)
                     self._name_all()
         except OSError as error:
             raise KmsGone(detail="the local key store cannot be read", remedy=str(error.strerror)) from error
+        self._master = master
+        return master
 
     def create_key(self, alias: str) -> str:
         """Make a key and return its id. Raises AliasTaken."""
+        master = self._open()
         with self._lock():
             if self._find(alias) is not None:
                 raise AliasTaken(detail=alias)
             key_id = str(uuid.uuid4())
             nonce = secrets.token_bytes(_NONCE_BYTES)
-            material = nonce + self._master.encrypt(nonce, secrets.token_bytes(32), key_id.encode())
+            material = nonce + master.encrypt(nonce, secrets.token_bytes(32), key_id.encode())
             self._write(
                 _KeyFile(
                     key_id=key_id,
@@ -82,6 +94,8 @@ class LocalKms:
 
     def find_key(self, alias: str) -> str | None:
         """The id of the key with this alias, destroyed ones excepted."""
+        if not self._path.exists():
+            return None
         with self._lock():
             return self._find(alias)
 
@@ -127,6 +141,8 @@ class LocalKms:
         self._move(key_id, {KeyState.PENDING_DELETION}, KeyState.DISABLED)
 
     def _move(self, key_id: str, allowed: set[KeyState], to: KeyState, deletion_at: dt.datetime | None = None) -> None:
+        if self._read(key_id) is None:
+            raise KeyDeleted(detail=key_id)
         with self._lock():
             found = self._load_due(key_id)
             if found is None:
@@ -143,7 +159,7 @@ class LocalKms:
             raise _state_fault(found)
         material = base64.b64decode(found.material)
         try:
-            return AESGCM(self._master.decrypt(material[:_NONCE_BYTES], material[_NONCE_BYTES:], key_id.encode()))
+            return AESGCM(self._open().decrypt(material[:_NONCE_BYTES], material[_NONCE_BYTES:], key_id.encode()))
         except (InvalidTag, ValueError) as error:
             raise KmsGone(detail="a key file is damaged or belongs to another master key") from error
 
@@ -202,6 +218,9 @@ class LocalKms:
             _refuse_open_mode(file)
             return msgspec.json.decode(file.read_bytes(), type=_KeyFile)
         except FileNotFoundError:
+            if not any(self._keys.glob("*.json")):
+                # the store is lost, not the key: nobody may take that for a destroyed key
+                raise KmsGone(detail="the local key store holds no keys", remedy=_PUT_BACK) from None
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise KmsGone(detail="a key file cannot be read") from error
