@@ -19,6 +19,7 @@ import msgspec
 
 _ALL_SCHEMES: Final = 15  # JIS包摂・UCS統合, 読み・字形による類推, 法務省告示582号, 戸籍法関連通達
 _MEMO: Final = 1 << 16  # strings remembered per function; a municipality has fewer distinct family or given names
+_ADDRESSES_REMEMBERED: Final = 1 << 14
 _CHARACTERS_REMEMBERED: Final = 1 << 17
 _MAX_STEPS: Final = 8
 
@@ -300,6 +301,7 @@ def half_kana(text: str) -> str:
     return "".join(_TO_HALF.get(c, c) for c in text)
 
 
+@lru_cache(maxsize=_ADDRESSES_REMEMBERED)
 def fold_address(text: str) -> str:
     """住所の検索キー: folded, 一丁目2番地の3 and 1-2-3 alike."""
     plain = _CHOME.sub(lambda m: f"{_number(m[1])}-", fold(text))

@@ -7,6 +7,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -138,16 +139,24 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
 
 
 def _write_all(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, progress: Progress | None, started: float) -> None:
+    """Judge and seal a chunk while the one before is being written; never more than two are held, none is out of order."""
     place = {file.name: number for number, file in enumerate(plan.source.files)}
-    with bulk(fleet, tenant.code) as connection, _without_collector():
+    with bulk(fleet, tenant.code) as connection, _without_collector(), ThreadPoolExecutor(1) as writer:
         store.hold_run(connection, tenant)
         done = store.done_chunks(connection, tenant, run)
+        writing: Future[None] | None = None
         for number in range(plan.chunks):
             if number not in done:
                 ring = fleet.keyring.get_sync(tenant.code)
                 result = plan.chunk(number)
-                store.write_chunk(connection, tenant, ring, run, number, result, place, plan.survey.first_of_kind)
-            _tell(progress, plan, number, started)
+                ready = store.ready_chunk(ring, run, number, result, place, plan.survey.first_of_kind)
+                if writing is not None:
+                    writing.result()
+                    _tell(progress, plan, number - 1, started)
+                writing = writer.submit(store.write_chunk, connection, tenant, run, ready)
+        if writing is not None:
+            writing.result()
+        _tell(progress, plan, plan.chunks - 1, started)
 
 
 @contextmanager
@@ -184,7 +193,7 @@ def _tell(progress: Progress | None, plan: Plan, number: int, started: float) ->
 
 
 def _compare(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run) -> reconcile.Reconciled:
-    with bulk(fleet, tenant.code) as connection:
+    with bulk(fleet, tenant.code) as connection, _without_collector():
         ring = fleet.keyring.get_sync(tenant.code)
         return reconcile.against_register(connection, tenant, ring, plan, run)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, NamedTuple
 
 import msgspec
 import psycopg
@@ -182,28 +182,40 @@ def hold_run(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
         )
 
 
-def write_chunk(
-    connection: psycopg.Connection[Any],
-    tenant: Tenant,
+class ReadyChunk(NamedTuple):
+    """A chunk sealed and indexed: what one transaction writes, the ledger row that says so included."""
+
+    number: int
+    tables: dict[str, Rows]
+    key: int
+    counts: str
+    totals: bytes
+
+
+def ready_chunk(
     ring: TenantRing,
     run: Run,
     number: int,
     result: ChunkResult,
     place: Mapping[str, int],
     first_row: Mapping[str, int],
-) -> None:
-    """Everything one chunk comes to, and the ledger row that says so, in one transaction.
-
-    `place` numbers the files, `first_row` is the first row number of each kind. Conflict `legacy.already_there` where a
-    person of the extract is in the register already.
-    """
+) -> ReadyChunk:
+    """Seal and index a chunk. `place` numbers the files, `first_row` is the first row number of each kind."""
     tables = chunk_rows(ring, run, number, result, place, first_row)
     key = (run.run_no << _CHUNK_BITS) | number
     totals = ring.seal("import_chunk", "totals", str(key), 1, result.totals)
+    return ReadyChunk(number, tables, key, msgspec.json.encode(result.counts).decode(), totals)
+
+
+def write_chunk(connection: psycopg.Connection[Any], tenant: Tenant, run: Run, chunk: ReadyChunk) -> None:
+    """Everything one chunk comes to, and the ledger row that says so, in one transaction.
+
+    Conflict `legacy.already_there` where a person of the extract is in the register already.
+    """
     try:
         with connection.transaction():
             enter_write(connection, tenant)
-            for table, rows in tables.items():
+            for table, rows in chunk.tables.items():
                 copy_table(connection, tenant, table, rows)
             connection.execute(
                 _sql(
@@ -212,11 +224,11 @@ def write_chunk(
                     tenant,
                 ),
                 {
-                    "key": key,
+                    "key": chunk.key,
                     "run": run.run_no,
-                    "chunk": number,
-                    "counts": msgspec.json.encode(result.counts).decode(),
-                    "totals": totals,
+                    "chunk": chunk.number,
+                    "counts": chunk.counts,
+                    "totals": chunk.totals,
                 },
             )
     except psycopg.errors.UniqueViolation:
@@ -224,7 +236,7 @@ def write_chunk(
             "legacy.already_there",
             "a row of this extract is in the register already; this chunk was not written",
             remedy="an extract is imported once, into a register that does not hold its people",
-            chunk=number,
+            chunk=chunk.number,
         ) from None
     except psycopg.errors.DiskFull:
         raise Unavailable(

@@ -200,6 +200,7 @@ class Indexer:
         self._deal = _Deal(root, _MARKS["birth"])
         self._spreads: dict[str, tuple[int, ...]] = {}
         self._plans: dict[tuple[str, str], _Plan] = {}
+        self._last_address: tuple[tuple[str, str] | None, tuple[int, ...]] = (None, ())
         self._wiped = False
 
     def unique(self, index: str, value: str) -> bytes:
@@ -263,11 +264,15 @@ class Indexer:
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
         """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by 世帯番号."""
-        picks = self._spreads.get(spread) or self._spread(spread)
-        plan = self._plans.get(("address", folded)) or self._plan(
-            "address", folded, _address_prefixes(*split_address(folded))
-        )
-        return list(self._trees["address"].path(plan, picks[_MARKS["address"]]))
+        known, path = self._last_address
+        if known != (folded, spread):  # the members of a household come one after the other
+            picks = self._spreads.get(spread) or self._spread(spread)
+            plan = self._plans.get(("address", folded)) or self._plan(
+                "address", folded, _address_prefixes(*split_address(folded))
+            )
+            path = self._trees["address"].path(plan, picks[_MARKS["address"]])
+            self._last_address = (folded, spread), path
+        return list(path)
 
     def address_query(self, folded: str) -> list[list[int]]:
         """Lists of tokens as in `kana_query`: 町・字 whole, and at least the number after it.
@@ -283,6 +288,7 @@ class Indexer:
     def wipe(self) -> None:
         """Forget the root and everything derived from it."""
         self._wiped = True
+        self._last_address = (None, ())
         wipe(self._root)
         for held in (self._unique, self._trees, self._spreads, self._plans):
             held.clear()
