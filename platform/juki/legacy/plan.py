@@ -104,10 +104,9 @@ class Plan:
 
     def reread(self, atena_no: str) -> list[Record]:
         """Every version of one person read anew from the extract, oldest first; empty where a row is at fault."""
-        units = next((u for chunk in self._units for u in chunk if atena_no in u.persons), None)
-        if units is None:
+        if atena_no not in self.survey.persons:
             return []
-        taken = self.judge.judge(units).taken
+        taken = self.judge.judge(self.survey.unit_of(atena_no)).taken
         return [t.incoming.record for t in taken if t.atena_no == atena_no and t.incoming is not None]
 
     def _judge_units(self, units: Sequence[Unit]) -> ChunkResult:

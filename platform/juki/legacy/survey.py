@@ -121,15 +121,20 @@ class Survey:
         for start in range(0, len(rows), ROWS_PER_CHUNK):
             yield tuple(rows[start : start + ROWS_PER_CHUNK])
 
+    def unit_of(self, atena_no: str) -> Unit:
+        """The unit in which a person is judged."""
+        person = self.persons[atena_no]
+        household = self.households.get(person.setai_no) if person.current else None
+        return Unit((atena_no,)) if household is None else Unit(tuple(household.members), person.setai_no)
+
     def _units(self) -> Iterator[Unit]:
         done: set[str] = set()
-        for atena_no, person in self.persons.items():
-            household = self.households.get(person.setai_no) if person.current else None
-            if household is None:
-                yield Unit((atena_no,))
-            elif person.setai_no not in done:
-                done.add(person.setai_no)
-                yield Unit(tuple(household.members), person.setai_no)
+        for atena_no in self.persons:
+            unit = self.unit_of(atena_no)
+            if unit.setai_no not in done:
+                yield unit
+            if unit.setai_no:
+                done.add(unit.setai_no)
 
     def _walk(self) -> None:
         self._walk_kind("household", self._household)
