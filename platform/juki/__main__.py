@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import logging
 import os
 import sys
 import traceback
@@ -33,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser(given[0] if given else "").parse_args(given)
     as_json = bool(getattr(options, "json", False))
+    # the pool tries again in the background and says so each time; here one message at the end says it all
+    if given[:1] != ["serve"]:
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         return int(options.run(options) or 0)
     except JukiError as e:

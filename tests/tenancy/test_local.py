@@ -68,6 +68,9 @@ def test_starting_twice_and_stopping_twice_is_harmless(home: Path) -> None:
     listed = _juki(home, "tenant", "list")
     assert listed.returncode == 3
     assert "db.gone" in listed.stderr
+    pooled = _juki(home, "legacy", "report", "--tenant", "072044")
+    assert pooled.returncode == 3
+    assert [line[:8] for line in pooled.stderr.splitlines()] == ["juki: db", "      ->"], "not the driver's own tries"
     assert _juki(home, "db", "start").returncode == 0
     assert "no municipality" in _juki(home, "tenant", "list").stdout
 

@@ -32,6 +32,7 @@ _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
 }
 
 
+_START: Final = "start it (`juki db start` where it is the embedded one) or correct JUKI_DSN_*, then run again"
 _KEY_HOLDERS: Final[frozenset[Login]] = frozenset({"registry", "rekey"})
 
 
@@ -68,7 +69,7 @@ class Fleet:
             await fleet._pool.open(wait=True, timeout=config.pool_wait_seconds)
         except PoolTimeout:
             await fleet._pool.close()
-            raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+            raise Unavailable("db.gone", "the database does not answer", remedy=_START) from None
         if login in _KEY_HOLDERS:
             await asyncio.to_thread(fleet._presence.start)
         return fleet
@@ -109,7 +110,7 @@ class Fleet:
             raise Refused("tenant.suspended", "work for this municipality is suspended")
         if found.state == "leaving":
             raise Refused("tenant.leaving", "this municipality is leaving")
-        raise NotFound("tenant.unknown", "no such municipality here")
+        raise NotFound("tenant.unknown", "no such municipality here", remedy="see `juki tenant list`")
 
     def forget(self, code: str) -> None:
         """Drop what this process remembers of a tenant's directory row; keys are purged on the key ring."""
@@ -142,7 +143,7 @@ class Fleet:
             cursor = await connection.execute(f"SELECT {TENANT_COLUMNS} FROM control.tenant WHERE code = %s", (code,))
             row = await cursor.fetchone()
         if row is None:
-            raise NotFound("tenant.unknown", "no such municipality here")
+            raise NotFound("tenant.unknown", "no such municipality here", remedy="see `juki tenant list`")
         found = tenant_of(row)
         self._known[code] = (time.monotonic() + self.config.directory_ttl_seconds, found)
         return found
@@ -200,7 +201,7 @@ def connect(config: Config, login: Login, *, autocommit: bool = False) -> psycop
     try:
         return psycopg.connect(config.dsn(login), autocommit=autocommit, application_name=f"juki {login}")
     except psycopg.OperationalError:
-        raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+        raise Unavailable("db.gone", "the database does not answer", remedy=_START) from None
 
 
 @contextmanager
@@ -216,7 +217,7 @@ def bulk(
     with connect(settings, login) as connection:
         row = connection.execute("SELECT schema_name FROM control.tenant WHERE code = %s", (code,)).fetchone()
         if row is None:
-            raise NotFound("tenant.unknown", "no such municipality here")
+            raise NotFound("tenant.unknown", "no such municipality here", remedy="see `juki tenant list`")
         if role := role_of(row[0], login):
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         milliseconds = int(settings.bulk_timeout_seconds * 1000)

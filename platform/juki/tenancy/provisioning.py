@@ -87,7 +87,7 @@ def find(deploy: psycopg.Connection[Row], code: str) -> Tenant:
         sql.SQL("SELECT {} FROM control.tenant WHERE code = %s").format(sql.SQL(TENANT_COLUMNS)), (code,)
     ).fetchone()
     if row is None:
-        raise NotFound("tenant.unknown", "no such municipality here")
+        raise NotFound("tenant.unknown", "no such municipality here", remedy="see `juki tenant list`")
     return tenant_of(row)
 
 
