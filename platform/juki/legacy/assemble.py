@@ -31,7 +31,7 @@ from juki.registry.model import (
 )
 
 _ENUMS: Final[dict[str, Callable[[str], Any]]] = {"basic.sex": Sex, "sex": Sex}
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 4096
 _PERSONAL: Final = frozenset({"basic", "domicile", "my_number", "resident_code", "entitlements"})  # no two people alike
 _MIDNIGHT: Final = dt.time(0, 0, tzinfo=JST)
 

@@ -23,7 +23,7 @@ from juki.numbers import is_municipality_code, is_my_number, is_residence_card_n
 from juki.problem import Invalid
 from juki.registry.model import is_relationship
 
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 4096
 _NOTHING: Final = (None,)
 _DAYS_REMEMBERED: Final = 1 << 16
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -86,7 +86,6 @@ class Column(dict[Any, tuple[Any, ...]]):
         self.field = field
         self._load = load
         self._faults, self._alerts = faults, alerts
-        self._most = _DAYS_REMEMBERED if field.type == "date" else _REMEMBERED
 
     def __missing__(self, cell: bytes | str) -> tuple[Any, ...]:
         try:
@@ -100,7 +99,7 @@ class Column(dict[Any, tuple[Any, ...]]):
         if value.__class__ is _Marked:
             self._alerts.append(Fault(self.field.title, UNIDENTIFIED, value_class(value.text)))
             return (value.text,)
-        if len(self) >= self._most:
+        if len(self) >= _REMEMBERED:  # a day read before is still at hand below
             self.clear()
         self[cell] = found = (value,)
         return found

@@ -36,10 +36,10 @@ class Place(msgspec.Struct, frozen=True):
         return self.file.raw(self.start, self.end)
 
 
-class Person(msgspec.Struct):
+class Person(msgspec.Struct, gc=False):
     """What the survey knows of one person: rows by version, and the keys of the latest."""
 
-    rows: list[int]
+    rows: tuple[int, ...]
     version_no: int
     latest: int
     setai_no: str
@@ -51,6 +51,7 @@ class Person(msgspec.Struct):
 class HouseholdNote(msgspec.Struct):
     """世帯 as the sender lists it, and what was found of it."""
 
+    setai_no: str
     row: int
     head_atena_no: str
     declared: int
@@ -203,7 +204,7 @@ class Survey:
         elif setai_no in self.households:
             self._turn_away(row, Fault(_title(file, "setai_no"), "row.duplicate"))
         else:
-            self.households[setai_no] = HouseholdNote(row, keys["head_atena_no"], int(members), [])
+            self.households[setai_no] = HouseholdNote(setai_no, row, keys["head_atena_no"], int(members), [])
             self.used.append(row)
 
     def _resident(self, file: SourceFile, row: int, keys: dict[str, str], numbers: dict[str, str]) -> None:
@@ -220,11 +221,12 @@ class Survey:
         if number and numbers.setdefault(number, atena_no) != atena_no:
             self.shared_numbers.add(number)
         if person is None:
-            person = self.persons[atena_no] = Person([], 0, row, "", False, False)
-        person.rows.append(row)
+            person = self.persons[atena_no] = Person((), 0, row, "", False, False)
+        person.rows += (row,)
         if version_no > person.version_no:
             person.version_no, person.latest = version_no, row
-            person.setai_no = keys["setai_no"]
+            household = self.households.get(keys["setai_no"])
+            person.setai_no = household.setai_no if household else keys["setai_no"]  # one string for all its members
             person.current, person.head = keys["status"] == Status.RESIDENT.value, keys["is_head"] == "1"
 
     def _same_version(self, row: int, version_no: int, person: Person) -> bool:
