@@ -96,7 +96,7 @@ class Scribe:
         async with fleet.session(self._code, write=True, states=self._states) as session:
             rows = [row for item in batch for row in item.rows]
             filed = [(item.rows[0].op_no, fingerprint) for item in batch for fingerprint in item.fingerprints]
-            await store.add_rows(session, rows, filed, alone=True)
+            await store.add_rows(session, rows, filed)
 
     @staticmethod
     def _settle(batch: Sequence[_Item], error: BaseException | None) -> None:

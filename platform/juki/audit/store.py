@@ -22,22 +22,16 @@ async def draw_numbers(session: TenantSession, count: int) -> list[int]:
 
 
 async def add_rows(
-    session: TenantSession,
-    rows: Sequence[SealedRow],
-    subjects: Sequence[tuple[int, bytes]] = (),
-    *,
-    alone: bool = False,
+    session: TenantSession, rows: Sequence[SealedRow], subjects: Sequence[tuple[int, bytes]] = ()
 ) -> None:
     """Rows with what they are found by (operation, fingerprint), in one statement up to a thousand, by COPY above.
 
-    With `alone` the session does nothing else, and the statement commits itself. Conflict `db.twice` where one of them is
-    there already.
+    Conflict `db.twice` where one of them is there already.
     """
     if len(rows) > ROWS_PER_STATEMENT or len(subjects) > ROWS_PER_STATEMENT:
         await _copy_rows(session, rows, subjects)
     else:
-        write = session.execute_alone if alone else session.execute
-        await write(
+        await session.execute(
             """
             WITH filed AS (
                 INSERT INTO {t}.audit_subject (subject_fp, op_no)

@@ -160,13 +160,13 @@ class Fleet:
         clean = False
         try:
             yield connection
-            await _leave_transaction(connection)
+            await connection.rollback()
             clean = True
         except psycopg.Error as e:
             raise problem_of(e) from None
         except Exception:
             with suppress(psycopg.Error):
-                await _leave_transaction(connection)
+                await connection.rollback()
                 clean = True
             raise
         finally:
@@ -182,12 +182,6 @@ class Fleet:
         self._presence.check()  # a process that nobody can tell to forget must not learn
         with connect(self.config, self.login) as connection:
             return tenant_keys(connection, code)
-
-
-async def _leave_transaction(connection: psycopg.AsyncConnection[Row]) -> None:
-    """Roll back what is open; where nothing is, the server need not be asked."""
-    if connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE:
-        await connection.rollback()
 
 
 def role_of(schema: str, login: Login) -> str | None:

@@ -57,21 +57,6 @@ class TenantSession:
         """Rows touched by a statement."""
         return (await self._run(sql, params)).rowcount
 
-    async def execute_alone(self, sql: LiteralString, params: Params = None) -> int:
-        """Rows touched by a statement that is a whole writing transaction: it is durable when this returns.
-
-        Role, comparison of epochs and statement go up to one Sync, where the server commits; a failure of any of them
-        leaves nothing. So a commit costs one round trip and neither BEGIN nor COMMIT is parsed.
-        """
-        if self._begun or not self.write:
-            raise RuntimeError("a statement that stands alone shares no transaction and writes")
-        cursor = self._connection.cursor()
-        with _translated():
-            async with self._connection.pipeline():
-                await self._enqueue_role()
-                await cursor.execute(qualified(sql, self.tenant.schema), params)
-        return cursor.rowcount
-
     async def execute_many(self, sql: LiteralString, params: Sequence[Mapping[str, Any]]) -> int:
         """One statement over many parameter sets, sent in one batch; rows touched."""
         if not params:
@@ -98,21 +83,15 @@ class TenantSession:
         """End the transaction with its effects; called by whoever opened the session."""
         if self.write and self._connection.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:
             raise RuntimeError("a failed statement was swallowed: nothing of this transaction can be kept")
-        if self._in_transaction():
-            with _translated():
-                await self._connection.commit()
+        with _translated():
+            await self._connection.commit()
         self._begun = False
 
     async def rollback(self) -> None:
         """End the transaction without effects; the next statement begins a new one."""
-        if self._in_transaction():
-            with _translated():
-                await self._connection.rollback()
+        with _translated():
+            await self._connection.rollback()
         self._begun = False
-
-    def _in_transaction(self) -> bool:
-        """Where nothing is open, as after a reading statement, the server need not be asked."""
-        return self._connection.info.transaction_status is not psycopg.pq.TransactionStatus.IDLE
 
     async def _run(self, sql: LiteralString, params: Params) -> psycopg.AsyncCursor[Row]:
         cursor = self._connection.cursor()
@@ -147,15 +126,11 @@ class TenantSession:
         self._begun = True
 
     async def _enqueue_entry(self) -> None:
-        """BEGIN with the tenant's role.
+        """BEGIN with the tenant's role, and for writers the comparison of epochs.
 
         The connection is in autocommit and BEGIN is sent here: the driver's own would wait for its answer first.
         """
         await self._connection.execute("BEGIN" if self.write else "BEGIN READ ONLY")
-        await self._enqueue_role()
-
-    async def _enqueue_role(self) -> None:
-        """The tenant's role until the transaction ends, and for writers the comparison of epochs."""
         if self._role is not None:
             await self._connection.execute("SELECT set_config('role', %s, true)", (self._role,))
         if self.write:
