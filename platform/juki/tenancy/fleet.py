@@ -216,6 +216,7 @@ def bulk(
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         milliseconds = int(settings.bulk_timeout_seconds * 1000)
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
+        connection.execute("SET TimeZone TO 'UTC'")  # instants written as text mean the same on every server
         connection.commit()
         yield connection
 
