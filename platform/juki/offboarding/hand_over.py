@@ -28,6 +28,7 @@ from juki.tenancy import Connection, Eraser, Fleet, Tenant, TenantFile, add, con
 from juki.vault import KeyState, Kms
 
 LOG_FILE: Final = "audit_log.jsonl"
+_PATIENCE_SECONDS: Final = 24 * 3600  # a large city's register takes hours to write and compare
 _LOG_PAGE: Final = 500
 _SCRATCH: Final = "99"
 
@@ -62,14 +63,16 @@ async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
     """
     case = await asyncio.to_thread(_case_to_export, fleet.config, caller.tenant)
     async with audit.operation(
-        fleet, caller, "offboard.export", purpose="利用終了の引渡し", right=REQUEST_RIGHT, states=STATES
-    ) as op:
+        fleet, caller, "offboard.export", purpose="利用終了の引渡し", right=REQUEST_RIGHT, states=STATES,
+        patience_seconds=_PATIENCE_SECONDS,
+    ) as op:  # fmt: skip
         container = Container(folder, case.public_key.encode())
         manifest = await asyncio.to_thread(legacy.export_standard, fleet, caller.tenant, container.file, now=op.now)
-        entries = await _write_log(op, container)
         compared = await asyncio.to_thread(legacy.compare, fleet, caller.tenant, manifest)
         if not compared.equal:
             raise Conflict("offboarding.export_differs", f"{len(compared.differences)} files differ from the register")
+        # last, because it opens this operation's transaction, and the server ends one that idles through the long work
+        entries = await _write_log(op, container)
         counts = {"residents": manifest.residents, "households": manifest.households, "log_entries": entries}
         digest = await asyncio.to_thread(
             container.finish, tenant=caller.tenant, case_no=case.case_no, made_at=op.now.isoformat(),
