@@ -16,7 +16,7 @@ from juki import audit
 from juki.access.model import Caller
 from juki.audit import log_store, merkle, verifier
 from juki.audit.log_store import LeafRow
-from juki.problem import Conflict, JukiError, Refused
+from juki.problem import Conflict, JukiError, Refused, Unavailable
 from juki.tenancy import Fleet
 from juki.vault import DoesNotOpen
 
@@ -345,6 +345,29 @@ async def test_heads_follow_the_writers_within_a_second(fresh_fleet: Fleet, call
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def test_the_keeper_stops_when_told_even_where_what_it_waits_for_swallows_that(
+    fresh_fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-01: a process that is asked to stop does stop: a cancelled database wait may end as another error."""
+    waiting = asyncio.Event()
+
+    async def busy(fleet: Fleet, code: str) -> None:
+        waiting.set()
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            raise Unavailable("db.gone", "the connection broke while its wait was cancelled") from None
+
+    monkeypatch.setattr("juki.audit.keeping.checkpoint", busy)
+    await work(fresh_fleet, caller("resident.read"))
+    keeper = asyncio.create_task(audit.keep(fresh_fleet))
+    async with asyncio.timeout(10):
+        await waiting.wait()
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+    assert keeper.done()
 
 
 async def test_the_sweeper_closes_what_a_crash_left_open_and_nothing_that_may_still_run(

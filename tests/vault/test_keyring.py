@@ -163,6 +163,32 @@ def test_an_abandoned_request_does_not_spoil_the_load_for_others(world: World) -
     assert asyncio.run(ask()).tenant == A
 
 
+def test_a_load_that_fails_before_anybody_waits_for_it_holds_nobody_up(world: World) -> None:
+    """The worker may be quicker than the thread that asked it; both settle the load, and neither waits for the other."""
+    world.kms.gone = True
+    workers = world.ring._workers  # pyright: ignore[reportPrivateUsage]
+    submit = workers.submit
+
+    def finished(*args: object) -> object:
+        load = submit(*args)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        load.exception(10)
+        return load
+
+    workers.submit = finished  # pyright: ignore[reportAttributeAccessIssue]
+    told: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            world.ring.get_sync(A)
+        except KmsGone as gone:
+            told.append(gone)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(5)
+    assert told
+
+
 def test_an_outage_of_one_time_to_live_goes_unnoticed(world: World) -> None:
     """The KMS vanishes just before a renewal is due and comes back just before the old keys end."""
     ring = world.ring.get_sync(A)

@@ -30,7 +30,7 @@ async def keep(fleet: Fleet) -> None:
     """
     swept = copied = time.monotonic() - _SWEEP_EVERY_SECONDS
     uncopied: set[str] = set()
-    while True:
+    while not _told_to_stop():
         await asyncio.sleep(EVERY_SECONDS)
         for code in written_since(fleet):
             await _try(fleet, code, checkpoint)
@@ -43,6 +43,12 @@ async def keep(fleet: Fleet) -> None:
         if time.monotonic() - swept >= _SWEEP_EVERY_SECONDS:
             swept = time.monotonic()
             await _sweep_all(fleet)
+
+
+def _told_to_stop() -> bool:
+    """A cancellation that met a database answer is swallowed on its way up here; the task remembers that it was told."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _sweep_all(fleet: Fleet) -> None:

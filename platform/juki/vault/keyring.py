@@ -162,11 +162,12 @@ class KeyRing:
         """The one load of this tenant that is under way, started if need be."""
         with self._guard:
             loading = self._loading.get(tenant)
-            if loading is None:
-                loading = self._workers.submit(self._renew, tenant, self._epochs.get(tenant, 0))
-                self._loading[tenant] = loading
-                loading.add_done_callback(lambda done: self._settle(tenant, done))
-            return loading
+            if loading is not None:
+                return loading
+            loading = self._loading[tenant] = self._workers.submit(self._renew, tenant, self._epochs.get(tenant, 0))
+        # outside the guard, which `_settle` takes: a load that has failed already settles here and now
+        loading.add_done_callback(lambda done: self._settle(tenant, done))
+        return loading
 
     def _settle(self, tenant: str, done: Future[TenantRing]) -> None:
         with self._guard:
