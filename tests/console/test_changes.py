@@ -184,3 +184,32 @@ async def test_a_record_that_moved_on_makes_the_draft_stale(
     assert "記録していません" in answer.text or "変わった" in answer.text or "変更され" in answer.text, text_of(
         answer.text
     )
+
+
+async def test_a_form_number_used_before_is_told_beside_it_with_its_case(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """R-12-3.2-QUA-01: the same paper twice is refused; handed back it is entered again in place of its case."""
+    path = f"/residents/{home[0]}/changes/head-change"
+    new = {f"rel_{home[0]}": "夫", f"rel_{home[1]}": "世帯主", f"rel_{home[2]}": "子"}
+    number = await go_through(clerk, path, [first("R8-3090"), new])
+    await clerk.get(path)
+    for page in [first("Ｒ８－３０９０"), new]:
+        carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+        answer = await clerk.post(path, {**carried, **page, "go": "next"})
+    assert answer.status_code == 422
+    assert re.search(r'name="form_no"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    assert f"受付 {number} で入力されています" in answer.text
+    await second.get(f"/cases/{number}")
+    await second.post(f"/cases/{number}/hand-back", {"comment": "続柄を確かめてください"})
+    await clerk.get(path)
+    for page in [first("R8-3090"), new]:
+        carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+        answer = await clerk.post(path, {**carried, **page, "go": "next"})
+    assert f"差し戻された受付 {number} に代わります" in answer.text
+    answer = await clerk.post(path, {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
+    again = re.search(r"/cases/(\d+)", str(answer.url))
+    assert again, text_of(answer.text)
+    assert int(again[1]) != number
+    assert "取下げ" in (await second.get(f"/cases/{number}")).text
+    await confirm(second, int(again[1]))

@@ -93,6 +93,20 @@ async def test_a_move_in_goes_from_form_to_record_over_the_api(counter: tuple[Br
     assert earlier.status_code == 404
 
 
+async def test_a_form_sent_twice_is_refused_with_the_number_of_its_case(counter: tuple[Browser, Browser]) -> None:
+    """R-12-3.2-QUA-01: a resend or a second entry of one paper names the case it is in, in the words a clerk reads."""
+    clerk, _ = counter
+    body = form()
+    body["change"]["persons"][0]["name"] = "二重　太郎"
+    entered = await call(clerk, "POST", "/changes", body)
+    number = entered.json()["case_no"]
+    for path in ("/changes", "/changes/examine"):
+        again = await call(clerk, "POST", path, body)
+        assert (again.status_code, again.json()["code"]) == (409, "registry.form_used")
+        assert f"受付 {number} " in again.json()["detail"]
+        assert "{" not in again.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "field"),
     [

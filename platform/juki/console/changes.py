@@ -18,7 +18,7 @@ from juki.console.once import Once
 from juki.console.page import go, render
 from juki.console.person import notices_of, person_of
 from juki.console.procedures import LAST, PROCEDURES, About, Member, Procedure, Step
-from juki.problem import Invalid, NotFound
+from juki.problem import Conflict, Invalid, NotFound
 from juki.registry.model import Findings, Household, Record, Status, Version, reason_name
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, purpose_of, route, text_of
@@ -45,6 +45,7 @@ class Desk(msgspec.Struct, kw_only=True):
     person: dict[str, Any]
     steps: list[Step]
     at: int = 0
+    replaces: int | None = None  # the case handed back that this entry takes the place of
 
     @property
     def action(self) -> str:
@@ -181,9 +182,11 @@ async def _review(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk)
         async with operation(
             fleet, caller, "change.examine", purpose=purpose_of(request), right=RIGHT, write=False
         ) as op:
-            seen = await registry.examine(op, change, procedures.reception(form, caller.actor_id))
-    except Invalid as error:
-        procedures.place_findings(form, error.fields or {"form": error.code})
+            paper = procedures.reception(form, caller.actor_id)
+            desk.replaces = await _replaced(op, paper.form_no)
+            seen = await registry.examine(op, change, paper, replaces=desk.replaces)
+    except (Invalid, Conflict) as error:
+        procedures.place_problem(form, error)
         return await _page_of_error(request, fleet, desk)
     if seen.findings.errors:
         procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors})
@@ -202,9 +205,10 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
 
     async def enter() -> int:
         async with operation(fleet, caller, "change.enter", purpose=purpose_of(request), right=RIGHT) as op:
-            seen = await registry.examine(op, change, reception)
-            why = form.text("alert_reason")
-            return await registry.enter(op, change, reception, acknowledged={a.code: why for a in seen.findings.alerts})
+            replaces = await _replaced(op, reception.form_no)
+            seen = await registry.examine(op, change, reception, replaces=replaces)
+            why = dict.fromkeys((a.code for a in seen.findings.alerts), form.text("alert_reason"))
+            return await registry.enter(op, change, reception, acknowledged=why, replaces=replaces)
 
     once: Once = request.app.state.once
     try:
@@ -215,9 +219,18 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
             form.check()
             desk.at = len(desk.steps)
             return await _review(request, fleet, caller, desk)
-        procedures.place_findings(form, error.fields or {"form": error.code})
+        procedures.place_problem(form, error)
+        return await _page_of_error(request, fleet, desk)
+    except Conflict as error:
+        procedures.place_problem(form, error)
         return await _page_of_error(request, fleet, desk)
     return go(f"/{desk.code}/cases/{number}", done="entered", no=number)
+
+
+async def _replaced(op: Operation, form_no: str) -> int | None:
+    """差戻しの再入力: the same paper again takes the place of the case that was handed back."""
+    use = await registry.form_use(op, form_no)
+    return use.case_no if use is not None and use.state == "handed_back" else None
 
 
 def _whole(desk: Desk) -> bool:
@@ -273,6 +286,8 @@ async def _review_page(
     request: AnyRequest, fleet: Fleet, desk: Desk, findings: Findings, people: list[Any]
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
+    if desk.replaces is not None:
+        said.insert(0, ("差戻しの再入力", f"差し戻された受付 {desk.replaces} に代わります"))
     desk.form.fields = [_REASON]
     context = {
         **desk.person,

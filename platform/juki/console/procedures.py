@@ -11,6 +11,7 @@ import msgspec
 from juki.console import words
 from juki.console.form import Field, Form, Option
 from juki.dates import RegistryDate
+from juki.problem import Invalid, JukiError
 from juki.registry.model import (
     Birth,
     Cancel,
@@ -510,6 +511,16 @@ def place_findings(form: Form, fields: dict[str, str]) -> None:
     """Put a rule's finding beside the field of the paper that it is about."""
     for path, code in fields.items():
         form.wrong(field_of(path), text_of(code, 422))
+
+
+def place_problem(form: Form, error: JukiError) -> None:
+    """Put a refusal of the whole form where the clerk finds it: a number used before beside the number itself."""
+    fields = error.fields if isinstance(error, Invalid) else {}
+    if fields:
+        place_findings(form, fields)
+    else:
+        spot = "form_no" if error.code in ("registry.form_used", "registry.form_handed_back") else "form"
+        form.wrong(spot, text_of(error.code, error.status, error.facts))
 
 
 def field_of(path: str) -> str:

@@ -18,7 +18,7 @@ from juki.registry.bulk import (
     subject_rows,
     to_index,
 )
-from juki.registry.case_store import under_change
+from juki.registry.case_store import FormUse, form_use, under_change
 from juki.registry.drafting import (
     CaseSummary,
     CaseView,
@@ -64,6 +64,7 @@ __all__ = [
     "CaseView",
     "ConfirmResult",
     "Examined",
+    "FormUse",
     "Hit",
     "Hits",
     "Query",
@@ -83,6 +84,7 @@ __all__ = [
     "event_row",
     "events_sync",
     "examine",
+    "form_use",
     "hand_back",
     "history",
     "household",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +15,7 @@ from juki.problem import Conflict, NotFound
 from juki.registry.change import Change, Reception
 
 _CHANGE = msgspec.json.Encoder()
+_DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—―−ー"), "-")
 
 
 class Numbers(Personal, frozen=True, kw_only=True, array_like=True):
@@ -56,6 +58,49 @@ class Step(Personal, frozen=True, kw_only=True):
     done_at: dt.datetime
     event_no: int | None
     comment: str
+
+
+class FormUse(msgspec.Struct, frozen=True, kw_only=True):
+    """届出書の受付番号の使用: the case that holds the number of a paper form."""
+
+    case_no: int
+    state: str  # entered, handed_back or confirmed; a withdrawn case holds no form
+
+
+def form_number(typed: str) -> str:
+    """受付番号 in one way of writing: half width, one kind of dash, no doubled blanks."""
+    return " ".join(unicodedata.normalize("NFKC", typed).translate(_DASHES).split())
+
+
+async def form_use(op: Operation, form_no: str) -> FormUse | None:
+    """The case that a form was entered under, upper and lower case alike; None where the number is free."""
+    row = await op.session.fetch_one(
+        "SELECT case_no, state FROM {t}.change_case WHERE upper(form_no) = upper(%(form_no)s) AND state <> 'withdrawn'",
+        {"form_no": form_number(form_no)},
+    )
+    return None if row is None else FormUse(case_no=row[0], state=row[1])
+
+
+async def insist_on_form(op: Operation, form_no: str, replaces: int | None) -> None:
+    """A paper form is entered once. Conflict `registry.form_used` or, where it may be entered anew in place of the case
+    that was handed back, `registry.form_handed_back`; both name the case.
+    """
+    use = await form_use(op, form_no)
+    if use is None or use.case_no == replaces:
+        return
+    if use.state == "handed_back":
+        raise Conflict(
+            "registry.form_handed_back",
+            f"this form was entered as case {use.case_no}, which was handed back",
+            remedy=f"enter it in place of case {use.case_no}",
+            case_no=use.case_no,
+        )
+    raise Conflict(
+        "registry.form_used",
+        f"this form was entered before as case {use.case_no}",
+        remedy=f"open case {use.case_no}, or read the number on the paper again",
+        case_no=use.case_no,
+    )
 
 
 async def add(op: Operation, draft: Draft) -> None:

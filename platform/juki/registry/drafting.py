@@ -62,9 +62,13 @@ class CaseView(Personal, frozen=True, kw_only=True):
     replaces_case: int | None = None
 
 
-async def examine(op: Operation, change: Change, reception: Reception) -> Examined:
-    """Check a change against the register without keeping anything. Raises Refused `access.right_missing`."""
+async def examine(op: Operation, change: Change, reception: Reception, *, replaces: int | None = None) -> Examined:
+    """Check a change against the register without keeping anything.
+
+    Raises Refused `access.right_missing`, Conflict `registry.form_used` or `registry.form_handed_back` as `enter` would.
+    """
     _need(op, "change.enter")
+    await case_store.insist_on_form(op, reception.form_no, replaces)
     change, scene = await prepared(op, change)
     findings, fresh = await judge(op, change, scene, reception, placeholders(changes.needs(change, scene)))
     before, after = side_by_side(op, scene, fresh)
@@ -81,10 +85,14 @@ async def enter(
 ) -> int:
     """仮登録: keep a change for a second person; the case number. `acknowledged` gives a reason for each alert passed.
 
-    `replaces` names a case that was handed back and is withdrawn by this entry. Raises Invalid `registry.change_invalid`
-    (fields say which rule), Invalid `registry.alerts_open`, Refused `access.right_missing`.
+    `replaces` names a case that was handed back and is withdrawn by this entry; the same paper may come under its number
+    again. Raises Invalid `registry.change_invalid` (fields say which rule), Invalid `registry.alerts_open`, Conflict
+    `registry.form_used` or `registry.form_handed_back` (fact `case_no` names the case), Refused `access.right_missing`.
     """
     _need(op, "change.enter")
+    form_no = case_store.form_number(reception.form_no)
+    await store.lock(op.session, "form", (form_no.upper(),))
+    await case_store.insist_on_form(op, form_no, replaces)
     change, scene = await prepared(op, change)
     findings, fresh = await judge(op, change, scene, reception, placeholders(changes.needs(change, scene)))
     passed = {code: why.strip() for code, why in (acknowledged or {}).items() if why.strip()}
@@ -105,7 +113,7 @@ async def enter(
             case_no=case_no,
             state="entered",
             reason=change.reason,
-            form_no=reception.form_no.strip(),
+            form_no=form_no,
             entered_by=op.caller.actor_id,
             entered_at=op.now,
             terminal=op.caller.terminal_id,

@@ -36,7 +36,7 @@ def problem_of(error: Exception) -> Problem:
     """The public face of a failure. What the code does not say, the answer does not say either."""
     if isinstance(error, JukiError):
         fields = error.fields if isinstance(error, Invalid) else {}
-        return _problem(error.status, error.code, fields)
+        return _problem(error.status, error.code, fields, error.facts)
     if isinstance(error, HTTPException):
         return _problem(error.status_code, _http_code(error), _field_codes(error))
     return _problem(500, JukiError.code, {})
@@ -71,13 +71,15 @@ def json_answer(problem: Problem) -> Response[Any]:
     )
 
 
-def _problem(status: int, code: str, fields: Mapping[str, str]) -> Problem:
+def _problem(
+    status: int, code: str, fields: Mapping[str, str], facts: Mapping[str, str | int] | None = None
+) -> Problem:
     return Problem(
         type=f"urn:juki:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
-        detail=text_of(code, status),
+        detail=text_of(code, status, facts),
         fields=dict(fields),
     )
 

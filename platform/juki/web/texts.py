@@ -30,10 +30,13 @@ def _read(file: Path) -> Iterator[tuple[str, str]]:
     return _flat("", tomllib.loads(file.read_text(encoding="utf-8")))
 
 
-def text_of(code: str, status: int = 500) -> str:
-    """The sentence for a code; a code without one gets the sentence of its status."""
+def text_of(code: str, status: int = 500, facts: Mapping[str, str | int] | None = None) -> str:
+    """The sentence for a code; a code without one gets the sentence of its status. `{name}` in it stands for a fact."""
     known = texts()
-    return known.get(code) or known.get(f"status.{status}") or known["status.500"]
+    text = known.get(code) or known.get(f"status.{status}") or known["status.500"]
+    for name, value in (facts or {}).items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return text
 
 
 def _flat(head: str, table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
