@@ -1,0 +1,38 @@
+"""審査の結果: what a rule says of the record, put beside the field of the paper."""
+
+from __future__ import annotations
+
+from juki.console.form import Form
+from juki.problem import Invalid, JukiError
+from juki.web import text_of
+
+
+def place_findings(form: Form, fields: dict[str, str]) -> None:
+    """Put a rule's finding beside the field of the paper that it is about."""
+    for path, code in fields.items():
+        form.wrong(field_of(path), text_of(code, 422))
+
+
+def place_problem(form: Form, error: JukiError) -> None:
+    """Put a refusal of the whole form where the clerk finds it: a number used before beside the number itself."""
+    fields = error.fields if isinstance(error, Invalid) else {}
+    if fields:
+        place_findings(form, fields)
+    else:
+        spot = "form_no" if error.code in ("registry.form_used", "registry.form_handed_back") else "form"
+        form.wrong(spot, text_of(error.code, error.status, error.facts))
+
+
+def field_of(path: str) -> str:
+    """`persons.0.birth` -> `p0_birth`, `address.text` -> `to_text`; an unknown path names the page."""
+    parts = path.split(".")
+    if parts[0] == "persons" and len(parts) > 2 and parts[1].isdecimal():
+        return f"p{parts[1]}_{parts[-1]}"
+    if parts[0] == "person" and len(parts) > 1:
+        return f"p0_{parts[-1]}"
+    heads = {"address": "to", "destination": "to", "previous_address": "from"}
+    if parts[0] in heads:
+        return f"{heads[parts[0]]}_{parts[1] if len(parts) > 1 else 'text'}"
+    if parts[0] == "reception" and len(parts) > 1:
+        return parts[1]
+    return {"atena_nos": "who", "items": "item_0"}.get(parts[0], parts[0])
