@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -204,3 +206,124 @@ async def test_after_crypto_erase_the_log_still_verifies(
     fresh_fleet.keyring.purge(IWAKI)
     key = verifier.read_key(tmp_path / "export" / "key.pem")
     assert verifier.verify(tmp_path / "export", key, [audit.witness_of(fresh_fleet).folder(IWAKI)]).whole
+
+
+def forge_tail(exported: Exported, folder: Path, place: int, keep: int) -> Path:
+    """Rewrite history from `place` on: heads up to `keep` stay as witnessed, later ones are signed anew with the real key.
+
+    The answer is a witness that saw the heads up to `keep` only.
+    """
+    tamper.fork(folder, place, exported.signer)
+    witness = folder.parent / "early witness"
+    witness.mkdir()
+    for path in (exported.folder / "checkpoints").glob("*.checkpoint"):
+        if int(path.stem) <= keep:
+            shutil.copy(path, folder / "checkpoints" / path.name)
+            shutil.copy(path, witness / path.name)
+    return witness
+
+
+@pytest.mark.parametrize("tree", ["fits the rows", "is gone", "is the true one"])
+async def test_a_rewritten_past_is_a_fork_also_where_the_true_heads_lie_beside_the_forged_ones(
+    exported: Exported, tmp_path: Path, tree: str
+) -> None:
+    """R-A-3.3-LOG-01: an insider rewrites rows and later heads, and leaves the witnessed heads in place so none is missed."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    witness = forge_tail(exported, folder, 40, 81)
+    if tree == "is gone":
+        (folder / "leaves.bin").unlink()
+    elif tree == "is the true one":
+        shutil.copy(exported.folder / "leaves.bin", folder / "leaves.bin")
+    key = verifier.read_key(exported.folder / "key.pem")
+    assert "fork" in kinds(verifier.verify(folder, key, [witness]))
+    assert "fork" in kinds(verifier.verify(folder, key))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row | {"leaf": 3},
+        lambda row: row | {"note": "approved by telephone"},
+        lambda row: row | {"part": bool(row["part"])},
+        lambda row: row | {"at": row["at"].replace("Z", "123Z")},
+        lambda row: row | {"body": row["body"] + "\n"},
+    ],
+    ids=["leaf number", "a field of its own", "a truth for a number", "another spelling of the time", "a wider body"],
+)
+async def test_what_no_leaf_vouches_for_is_an_alteration(
+    exported: Exported, tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """R-A-3.3-LOG-01: whatever a reader sees in a row is what was signed, in the one spelling the export has."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    lines = (folder / "entries.jsonl").read_text(encoding="utf-8").splitlines()
+    lines[61] = json.dumps(change(json.loads(lines[61])), ensure_ascii=False)
+    (folder / "entries.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [(f.kind, f.first) for f in exported.report(folder).findings] == [("alteration", 61)]
+
+
+async def test_a_field_said_twice_is_an_alteration(exported: Exported, tmp_path: Path) -> None:
+    """R-A-3.3-LOG-01: one program would read the first, another the last."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    lines = (folder / "entries.jsonl").read_text(encoding="utf-8").splitlines()
+    lines[9] = lines[9].replace("{", '{"action": "session.login", ', 1)
+    (folder / "entries.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [(f.kind, f.first) for f in exported.report(folder).findings] == [("alteration", 9)]
+
+
+async def test_a_witness_that_holds_no_head_is_not_taken_for_a_witness(exported: Exported, tmp_path: Path) -> None:
+    """R-A-3.3-LOG-03: a mistyped or emptied folder must not read as "nothing to object"."""
+    key = verifier.read_key(exported.folder / "key.pem")
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(verifier.Unreadable):
+            verifier.verify(exported.folder, key, [folder])
+
+
+async def test_an_export_made_to_break_the_reader_is_answered_and_not_suffered(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-01: nesting without end, a line without end, a folder where a head should be: named or unreadable."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    lines = (folder / "entries.jsonl").read_text(encoding="utf-8").splitlines()
+    lines[5] = "[" * 100_000
+    (folder / "entries.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [(f.kind, f.first) for f in exported.report(folder).findings] == [("alteration", 5)]
+    monkeypatch.setattr(verifier, "LINE_BYTES_MAX", 50_000)
+    with pytest.raises(verifier.Unreadable):
+        exported.report(folder)
+    other = tamper.copied(exported.folder, tmp_path / "other")
+    (other / "checkpoints" / "1.checkpoint").mkdir()
+    with pytest.raises(verifier.Unreadable):
+        exported.report(other)
+    (other / "manifest.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(verifier.Unreadable):
+        exported.report(other)
+
+
+async def test_a_manifest_that_renames_the_log_is_not_read(exported: Exported, tmp_path: Path) -> None:
+    """R-A-3.3-LOG-01: the name in the signed heads and the code in the leaves are one municipality's."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"tenant": HIRONO}), encoding="utf-8")
+    with pytest.raises(verifier.Unreadable):
+        exported.report(folder)
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_no_mixture_of_tampering_is_called_whole(exported: Exported, tmp_path: Path, seed: int) -> None:
+    """R-A-3.3-LOG-01: rows, tree and heads changed together at random, with the signing key in hand: never whole."""
+    chance = random.Random(seed)
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    rows = tamper.rows_of(folder)
+    for _ in range(chance.randint(1, 3)):
+        rows = tamper.BY_NAME[chance.choice(sorted(tamper.BY_NAME))](rows, chance.randrange(len(rows) - 1))
+    tamper.put_rows(folder, rows, with_tree=chance.random() < 0.5)
+    if chance.random() < 0.3:
+        (folder / "leaves.bin").unlink()
+    leaves = [verifier.leaf_of(IWAKI, row) for row in rows]
+    for path in sorted((folder / "checkpoints").glob("*.checkpoint")):
+        root = verifier.roots_at(leaves, [int(path.stem)]).get(int(path.stem))
+        if root is not None and chance.random() < 0.7:
+            text = tamper.note.body(IWAKI, int(path.stem), root, datetime.datetime.now(datetime.UTC))
+            path.write_text(tamper.note.sign(text, IWAKI, exported.signer), encoding="utf-8")
+    assert not exported.report(folder).whole

@@ -30,6 +30,9 @@ from typing import Any
 
 ROWS_NAMED_MAX = 20
 LINE_BYTES_MAX = 64 * 1024 * 1024
+HEAD_BYTES_MAX = 64 * 1024
+_FIELDS = ("leaf", "op", "part", "kind", "action", "result", "at", "xid", "body")
+_NUMBERS = ("leaf", "op", "part", "xid")
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _DASH = "\u2014"
 
@@ -64,6 +67,7 @@ class Entry:
 
     leaf: bytes
     order: tuple[int, int, int]
+    number: int  # the place that the row says it has
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +132,8 @@ def verify(folder: Path, public: bytes, witnesses: Sequence[Path] = ()) -> Repor
     own = list(_heads(folder / "checkpoints", origin, public, findings, witnessed=False))
     seen: list[Head] = []
     for witness in witnesses:
+        if not witness.is_dir() or not any(witness.glob("*.checkpoint")):
+            raise Unreadable(f"{witness} holds no head, so it witnesses nothing")
         seen += _heads(witness, origin, public, findings, witnessed=True)
     entries = list(_entries(folder / "entries.jsonl", code))
     tree = _tree(folder / "leaves.bin")
@@ -150,6 +156,9 @@ def _compare(entries: list[Entry], tree: list[bytes], own: list[Head], seen: lis
     longest = max(sizes, default=0)
     rows_hold = len(leaves) == longest and all(row_roots.get(head.size) == head.root for head in heads)
     if rows_hold:
+        for place, entry in enumerate(entries):
+            if entry.number != place:
+                yield Finding("alteration", place, place, "the row says that it stands elsewhere")
         if tree != leaves:
             yield Finding("tree_alteration", -1, -1, "leaves.bin is not the tree of these rows")
         return
@@ -232,6 +241,9 @@ def _without_tree(
         return
     ordered = sorted(own + seen, key=lambda head: head.size)
     good = max((h.size for h in ordered if h.size <= count and row_roots.get(h.size) == h.root), default=0)
+    for head in ordered:
+        if head.size < good and row_roots.get(head.size) != head.root:
+            yield Finding("fork", head.size - 1, good - 1, f"{head.source} and a later signed head are two histories")
     bad = next((h for h in ordered if h.size > good and row_roots.get(h.size) != h.root), None)
     if bad is None:
         if count > good:
@@ -275,19 +287,23 @@ def _merged(findings: list[Finding]) -> Iterator[Finding]:
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise Unreadable(f"{folder} has no readable manifest.json") from error
-    if manifest.get("format") != "juki-audit-export/1" or not {"origin", "tenant"} <= set(manifest):
+    code = manifest.get("tenant")
+    if manifest.get("format") != "juki-audit-export/1" or manifest.get("origin") != f"juki.audit/{code}":
         raise Unreadable(f"{folder} is not an export of this format")
     return manifest
 
 
 def _entries(path: Path, code: str) -> Iterator[Entry]:
     try:
+        _must_be_a_file(path)
         with path.open("rb") as file:
-            for number, line in enumerate(file):
+            number = 0
+            while line := file.readline(LINE_BYTES_MAX + 1):
+                number += 1
                 if len(line) > LINE_BYTES_MAX:
-                    raise Unreadable(f"line {number + 1} is too long")
+                    raise Unreadable(f"line {number} is too long")
                 yield _entry(line, code)
     except OSError as error:
         raise Unreadable(f"cannot read {path}") from error
@@ -296,14 +312,33 @@ def _entries(path: Path, code: str) -> Iterator[Entry]:
 def _entry(line: bytes, code: str) -> Entry:
     """A row; a line that is none counts as a row that was never witnessed."""
     try:
-        row = json.loads(line)
-        return Entry(leaf_of(code, row), (row["xid"], row["op"], row["part"]))
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error):
-        return Entry(hashlib.sha256(b"not a row" + line).digest(), (0, 0, 0))
+        row: dict[str, Any] = json.loads(line, object_pairs_hook=_said_once)
+        if not _plainly_spelled(row):
+            raise ValueError("a row has one spelling")
+        return Entry(leaf_of(code, row), (row["xid"], row["op"], row["part"]), row["leaf"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, struct.error):
+        return Entry(hashlib.sha256(b"not a row" + line).digest(), (0, 0, 0), -1)
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A field said twice would be read one way here and another way elsewhere."""
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise ValueError("a field stands twice")
+    return dict(pairs)
+
+
+def _plainly_spelled(row: dict[str, Any]) -> bool:
+    """Nothing beside what the leaf vouches for, and nothing written in a way that a reader could take for something else."""
+    if set(row) != set(_FIELDS) or any(type(row[name]) is not int for name in _NUMBERS):
+        return False
+    at = dt.datetime.fromisoformat(row["at"].removesuffix("Z"))
+    body = base64.b64encode(base64.b64decode(row["body"], validate=True)).decode()
+    return row["at"] == at.isoformat(timespec="microseconds") + "Z" and row["body"] == body
 
 
 def _tree(path: Path) -> list[bytes]:
     try:
+        _must_be_a_file(path)
         raw = path.read_bytes()
     except OSError:
         return []
@@ -313,11 +348,23 @@ def _tree(path: Path) -> list[bytes]:
 def _heads(folder: Path, origin: str, public: bytes, findings: list[Finding], *, witnessed: bool) -> Iterator[Head]:
     for path in sorted(folder.glob("*.checkpoint")):
         source = f"{'witness ' if witnessed else ''}{path.name}"
-        head = _head(path.read_text(encoding="utf-8", errors="replace"), origin, public, source, witnessed)
+        try:
+            _must_be_a_file(path)
+            with path.open("rb") as file:
+                text = file.read(HEAD_BYTES_MAX).decode(errors="replace").replace("\r\n", "\n")
+        except OSError as error:
+            raise Unreadable(f"cannot read {path}") from error
+        head = _head(text, origin, public, source, witnessed)
         if head is None:
             findings.append(Finding("bad_signature", -1, -1, f"{source} is not signed by this key"))
         else:
             yield head
+
+
+def _must_be_a_file(path: Path) -> None:
+    """A pipe or a device under the name of a file would keep the reader for ever."""
+    if not path.is_file():
+        raise OSError(f"{path} is no plain file")
 
 
 def _head(text: str, origin: str, public: bytes, source: str, witnessed: bool) -> Head | None:
