@@ -43,11 +43,11 @@ def apply(change: Cancel, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     for atena_no, made in scene.event_versions.items():
         versions = scene.records[atena_no]
         by_number = {v.version_no: v for v in versions}
-        others = [v for v in timeline(versions) if v.version_no not in made]
+        before = timeline(v for v in versions if v.version_no not in made)  # the change is the last, so: as it was
         for position, number in enumerate(sorted(made)):
             taken_back = by_number[number]
             named = taken_back.corrects_version or taken_back.cancels_version
-            restored = by_number[named] if named else as_of(others, taken_back.valid_from)
+            restored = by_number[named] if named else as_of(before, taken_back.valid_from)
             fresh.append(
                 msgspec.structs.replace(
                     restored or msgspec.structs.replace(taken_back, status=Status.VOID, is_head=False),

@@ -11,8 +11,13 @@ from juki.registry.reason import reason_name
 from juki.registry.resident import Record, Removal, Status
 from juki.registry.scene import Drawn, Scene, outcome
 
-REMOVED = frozenset(("status", "removal"))
-"""A removal holds whatever later version was already planned."""
+REMOVED = frozenset(
+    (
+        *("status", "removal", "setai_no", "member_order", "is_head", "address"),
+        *("basic.relationship", "basic.head_name"),
+    )
+)
+"""A removal holds whatever later version was already there: from its day on nobody moved and no household counted them."""
 
 
 def check(change: Death, scene: Scene) -> Findings:

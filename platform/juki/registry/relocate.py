@@ -10,6 +10,7 @@ from juki.registry.change import Findings, Relocate
 from juki.registry.members import place
 from juki.registry.resident import Address, Record
 from juki.registry.scene import Drawn, Needs, Scene, outcome
+from juki.registry.timeline import correction, next_version_no, timeline
 
 
 def _home(change: Relocate, scene: Scene) -> str:
@@ -55,7 +56,32 @@ def apply(change: Relocate, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     moved = {a: _moved(record, change, scene, target) for a, record in movers.items()}
     others = {a: r for s in (home, target) for a, r in scene.members(s, day).items() if a not in moved}
     after = place({**others, **moved}, change.positions)
-    return outcome(scene, after, day, households=dict.fromkeys((home, target)))
+    fresh = outcome(scene, after, day, households=dict.fromkeys((home, target)))
+    return _moved_on(scene, fresh, movers, change)
+
+
+def _moved_on(
+    scene: Scene, fresh: tuple[Record, ...], movers: dict[str, Record], change: Relocate
+) -> tuple[Record, ...]:
+    """Whoever is already known to have moved on later moved on from the new address: 異動前住所 follows."""
+    day = change.occurred_on.sort_date()
+    made = {(v.atena_no, v.version_no): v for v in fresh}
+    for atena_no, before in movers.items():
+        left = before.address.address if before.address is not None else None
+        known: list[Record] = [*scene.records[atena_no], *(v for v in fresh if v.atena_no == atena_no)]
+        for later in timeline(known):
+            address = later.address
+            if later.valid_from <= day or address is None or address.moved_within_from != left:
+                continue
+            if address.address == change.address:
+                continue
+            address = msgspec.structs.replace(address, moved_within_from=change.address)
+            right = msgspec.structs.replace(later, address=address)
+            if (atena_no, later.version_no) not in made:
+                right = correction(right, later, next_version_no(known))
+                known.append(right)
+            made[atena_no, right.version_no] = right
+    return tuple(made.values())
 
 
 def _moved(record: Record, change: Relocate, scene: Scene, setai_no: str) -> Record:

@@ -166,14 +166,14 @@ def check_holders(scene: Scene, own: Mapping[str, str]) -> Findings:
 
 
 def check_resident(scene: Scene, atena_no: str, day: dt.date, field: str) -> Findings:
-    """The person must be a resident on the day; someone whose 転出 lies ahead is an alert."""
+    """The person must be a resident on the day; someone who is known to leave after it is an alert."""
     held = scene.now(atena_no, day)
     if held is None:
         return error("registry.unknown_resident" if atena_no not in scene.records else "registry.before_first", field)
     if held.status is not Status.RESIDENT:
         return error("registry.not_resident", field)
-    last = scene.now(atena_no)
-    if last is not None and last.status is not Status.RESIDENT:
+    later = (v for v in timeline(scene.records[atena_no]) if v.valid_from > day)
+    if any(v.status is not Status.RESIDENT for v in later):
         return alert("registry.leaving", field)
     return Findings()
 

@@ -90,8 +90,8 @@ def weave(
 ) -> tuple[Record, ...]:
     """New versions that make `after` true from `day`, and carry the difference into what is already known to follow.
 
-    A later version takes over each item that `after` changed as long as it still reads as `before` did; the plain columns
-    and groups named in `force` are taken over whatever it reads. Raises nothing; returns versions numbered from the next
+    A later version takes over each item that `after` changed as long as it still reads as `before` did; the plain columns,
+    groups and items (`basic.relationship`) named in `force` are taken over whatever it reads. Raises nothing; returns versions numbered from the next
     one on, without event and instant, which the caller stamps.
     """
     number = next_version_no(versions)
@@ -104,7 +104,7 @@ def weave(
             continue
         merged = merge(before, after, later, force=force)
         if not same_content(merged, later):
-            fresh.append(_correction(merged, later, number + len(fresh)))
+            fresh.append(correction(merged, later, number + len(fresh)))
     return tuple(fresh)
 
 
@@ -119,18 +119,19 @@ def correct_from(
     if all(v.version_no != wrong.version_no for v in line):
         raise Invalid("registry.not_on_timeline", "this version was corrected or cancelled before")
     number = next_version_no(versions)
-    fresh = [_correction(right, wrong, number)]
+    fresh = [correction(right, wrong, number)]
     position = (wrong.valid_from, wrong.version_no)
     for later in line:
         if (later.valid_from, later.version_no) <= position:
             continue
         merged = merge(wrong, right, later, force=force)
         if not same_content(merged, later):
-            fresh.append(_correction(merged, later, number + len(fresh)))
+            fresh.append(correction(merged, later, number + len(fresh)))
     return tuple(fresh)
 
 
-def _correction(content: Record, named: Record, number: int) -> Record:
+def correction(content: Record, named: Record, number: int) -> Record:
+    """`content` as a version that corrects `named`, from the same day on."""
     return msgspec.structs.replace(
         content,
         version_no=number,
@@ -153,6 +154,10 @@ def merge(before: Record, after: Record, later: Record, *, force: frozenset[str]
             plain[group] = new
         elif old != new:
             plain[group] = _merge_group(old, new, now)
+    for group, item in (name.split(".") for name in force if "." in name):
+        held, given = plain.get(group, getattr(later, group)), getattr(after, group)
+        if held is not None and given is not None:
+            plain[group] = msgspec.structs.replace(held, **{item: getattr(given, item)})
     return msgspec.structs.replace(later, **plain) if plain else later
 
 

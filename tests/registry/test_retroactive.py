@@ -1,0 +1,140 @@
+"""Changes that lie before others already recorded: what came later, and what is taken back, still reads right."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from tests.registry.conftest import family, newcomer
+from tests.registry.town import Town, whole
+
+from juki.dates import RegistryDate, from_date
+from juki.registry.model import (
+    Address,
+    Amend,
+    Basic,
+    Cancel,
+    Change,
+    Death,
+    HeadChange,
+    MoveOut,
+    Notes,
+    Place,
+    Position,
+    Record,
+    Relocate,
+    Status,
+    as_of,
+    timeline,
+)
+
+FIRST = dt.date(2026, 3, 1)
+OLD = Place(text="福島県いわき市平字梅本21番地の1")
+NEW = Place(text="福島県いわき市小名浜字中町境1番地の2")
+
+
+@pytest.fixture
+def town() -> Town:
+    """A town in which head, child and younger brother have lived together since March."""
+    town = Town(0)
+    town.today = dt.date(2026, 6, 1)
+    _make(
+        town,
+        family(
+            newcomer("過去　一郎", "世帯主"),
+            newcomer("過去　二郎", "子"),
+            newcomer("過去　三郎", "弟", RegistryDate(1982, 1, 1)),
+            day=FIRST,
+            address=OLD,
+        ),
+    )
+    return town
+
+
+def _make(town: Town, change: Change) -> None:
+    change, scene, allowed = town.judge(change)
+    assert allowed, type(change).__name__
+    town.commit(change, scene)
+
+
+def _held(town: Town, atena_no: str, day: dt.date = dt.date.max) -> Record:
+    held = as_of(timeline(town.records[atena_no]), day)
+    assert held is not None
+    return held
+
+
+def _basic(town: Town, atena_no: str, day: dt.date = dt.date.max) -> Basic:
+    basic = _held(town, atena_no, day).basic
+    assert basic is not None
+    return basic
+
+
+def _address(town: Town, atena_no: str, day: dt.date = dt.date.max) -> Address:
+    address = _held(town, atena_no, day).address
+    assert address is not None
+    return address
+
+
+@pytest.mark.parametrize("leaves", ["death", "move_out"])
+def test_the_removed_record_keeps_the_home_of_the_day_of_removal_though_the_family_moved_since(
+    town: Town, leaves: str
+) -> None:
+    """R-1-B2-DAT-01: a death told after the family's move leaves the 除票 at the address and place of the day of death."""
+    head, child, brother = town.records
+    moved = RegistryDate(2026, 4, 10)
+    positions = tuple(Position(atena_no=a, relationship=r) for a, r in ((brother, "世帯主"), (child, "縁故者")))
+    everyone = Relocate(occurred_on=moved, atena_nos=(head, child, brother), address=NEW)
+    _make(town, everyone)
+    gone_on = RegistryDate(2026, 4, 2)
+    removal = (
+        Death(occurred_on=gone_on, atena_no=head, positions=positions)
+        if leaves == "death"
+        else MoveOut(
+            occurred_on=gone_on, atena_nos=(head,), destination=Place(text="東京都千代田区"), positions=positions
+        )
+    )
+    _make(town, removal)
+    assert _held(town, head).status is (Status.DECEASED if leaves == "death" else Status.MOVED_OUT)
+    assert (_address(town, head).address, _address(town, head).moved_within_from) == (OLD, Place())
+    assert (_basic(town, head).relationship, _basic(town, head).head_name) == ("世帯主", "過去　一郎")
+    assert _address(town, child).address == NEW
+    assert whole(town, dt.date.max) == [] == whole(town, gone_on.sort_date())
+
+
+def test_a_cancelled_change_gives_back_what_stood_on_each_day_also_where_another_had_moved_on(town: Town) -> None:
+    """異動の取消し of a change that lay before two others: the name that changed in between is not lost."""
+    _head, child, brother = town.records
+    _make(
+        town,
+        Amend(occurred_on=RegistryDate(2026, 4, 1), reason="minor", atena_no=child, items={"basic.name": "過去　次郎"}),
+    )
+    _make(
+        town,
+        MoveOut(occurred_on=RegistryDate(2026, 5, 1), atena_nos=(brother,), destination=Place(text="東京都千代田区")),
+    )
+    before = [_held(town, child, day) for day in (FIRST, dt.date(2026, 4, 1), dt.date(2026, 5, 1))]
+    household = before[0].setai_no
+    positions = (Position(atena_no=child, relationship="同居人"),)
+    _make(town, HeadChange(occurred_on=from_date(FIRST), household=household, positions=positions))
+    assert _basic(town, child).relationship == "同居人"
+    _make(town, Cancel(occurred_on=from_date(town.today), event_no=len(town.events)))
+    after = [_held(town, child, day) for day in (FIRST, dt.date(2026, 4, 1), dt.date(2026, 5, 1))]
+    assert [r.basic for r in after] == [r.basic for r in before]
+    assert [r.member_order for r in after] == [r.member_order for r in before]
+
+
+def test_a_move_told_late_is_the_address_before_of_the_move_already_known(town: Town) -> None:
+    """転居: A to C is known; that B lay between comes later, and 異動前住所 of C becomes B on every version since."""
+    between = Place(text="福島県いわき市常磐湯本町吹谷1番地")
+    everyone = tuple(town.records)
+    _make(town, Relocate(occurred_on=RegistryDate(2026, 5, 1), atena_nos=everyone, address=NEW))
+    _make(
+        town,
+        Amend(occurred_on=RegistryDate(2026, 5, 9), reason="minor", atena_no=everyone[1], items={"notes.memo": "控え"}),
+    )
+    _make(town, Relocate(occurred_on=RegistryDate(2026, 4, 1), atena_nos=everyone, address=between))
+    for atena_no in everyone:
+        on = [_address(town, atena_no, dt.date(2026, *day)) for day in ((3, 31), (4, 1), (5, 1), (5, 9))]
+        assert [a.address for a in on] == [OLD, between, NEW, NEW]
+        assert [a.moved_within_from for a in on] == [Place(), OLD, between, between]
+    assert _held(town, everyone[1]).notes == Notes(memo="控え")
