@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from juki.__main__ import main
@@ -115,3 +116,24 @@ def test_the_one_time_program_says_so_when_the_secret_is_none() -> None:
     """R-A-3.3-AUT-01: a mistyped secret gives no code."""
     done = subprocess.run([sys.executable, str(OTP)], input="1!", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_the_first_secrets_are_kept_where_nobody_knows_whether_they_became_valid(
+    juki: Run, tmp_path: Path, people_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-AUT-01: the list works once, so the only copy of its secrets is not thrown away when an answer is lost."""
+    commit = psycopg.AsyncConnection.commit
+    out = tmp_path / "first.json"
+
+    async def lost(connection: psycopg.AsyncConnection[Any]) -> None:
+        await commit(connection)
+        if out.exists():
+            monkeypatch.setattr(psycopg.AsyncConnection, "commit", commit)
+            await connection.close()
+            raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "commit", lost)
+    first = ("access", "bootstrap", "--tenant", IWAKI, "--people", people_file, "--out", out)
+    code, _, printed = juki(*first)
+    assert (code, "audit.done_already" in printed) == (1, True)
+    assert len(json.loads(out.read_text(encoding="utf-8"))["operators"]) == 4

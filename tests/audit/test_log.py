@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import datetime as dt
+import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ from psycopg import sql
 
 from juki import audit
 from juki.access.model import Caller
-from juki.audit import log_store, merkle, verifier
+from juki.audit import log_store, merkle, verifier, witness
 from juki.audit.log_store import LeafRow
 from juki.problem import Conflict, JukiError, Refused, Unavailable
 from juki.tenancy import Fleet
@@ -478,3 +480,116 @@ async def test_the_standard_analyses_find_what_they_are_for(fresh_fleet: Fleet, 
     }
     many = [f for f in found if f.analysis == "one_person_by_many"]
     assert [f.count for f in many] == [8]  # the busy one opened that record too
+
+
+def lose_the_answer(monkeypatch: pytest.MonkeyPatch, *, landed: bool) -> None:
+    """The connection breaks once, under the next COMMIT: after the server has made it good, or before."""
+    commit = psycopg.AsyncConnection.commit
+    broken: list[bool] = []
+
+    async def lost(connection: psycopg.AsyncConnection[object]) -> None:
+        if broken:
+            await commit(connection)
+            return
+        broken.append(True)
+        if landed:
+            await commit(connection)
+        await connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "commit", lost)
+
+
+@pytest.mark.parametrize(("landed", "code"), [(True, "audit.done_already"), (False, "db.gone")])
+async def test_an_answer_lost_under_the_commit_is_told_as_what_became_of_the_work(
+    fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch, landed: bool, code: str
+) -> None:
+    """R-A-3.3-LOG-01: "nothing was changed" is said only where nothing was: a clerk must not issue a paper twice."""
+    with pytest.raises(JukiError) as told:
+        async with audit.operation(fleet, caller(), "resident.read", purpose="照会") as op:
+            op.touch("0000000099")
+            lose_the_answer(monkeypatch, landed=landed)
+    assert told.value.code == code
+    results = [result for _, kind, _, result in await rows_of(fleet, IWAKI, op.op_no) if kind == "outcome"]
+    assert results == ["done" if landed else "failed"]
+
+
+async def test_while_nobody_can_say_what_became_of_the_work_nobody_says_that_it_was_not_done(
+    fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-01: the database is gone for good under the commit: look before you send it again."""
+
+    async def away(*_: object) -> None:
+        raise Unavailable("db.gone", "the database does not answer")
+
+    with pytest.raises(Unavailable) as told:
+        async with audit.operation(fleet, caller(), "resident.read", purpose="照会") as op:
+            op.touch("0000000098")
+            lose_the_answer(monkeypatch, landed=False)
+            monkeypatch.setattr("juki.audit.scribe.Scribe.write", away)
+    assert told.value.code == "db.outcome_unknown"
+
+
+async def test_an_export_made_while_others_work_ends_with_its_own_head(
+    fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """R-A-3.3-LOG-03: heads signed while the rows were being written out belong to the next export."""
+    export = importlib.import_module("juki.audit.export")
+    write_rows = export._write_rows
+
+    async def slowly(*arguments: Any) -> None:
+        await write_rows(*arguments)
+        await work(fleet, caller("resident.read"))
+        await audit.checkpoint(fleet, IWAKI)
+
+    monkeypatch.setattr(export, "_write_rows", slowly)
+    await work(fleet, caller("resident.read"))
+    await audit.checkpoint(fleet, IWAKI)
+    await audit.export(fleet, IWAKI, tmp_path / "export")
+    key = verifier.read_key(tmp_path / "export" / "key.pem")
+    assert verifier.verify(tmp_path / "export", key).findings == ()
+
+
+async def test_a_defect_met_in_one_municipality_does_not_end_the_keeping_of_the_others(
+    fresh_fleet: Fleet, caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-01: a row of the log that was tampered with in the database may break one head, never everybody's."""
+    kept = asyncio.Event()
+
+    async def head(fleet: Fleet, code: str) -> None:
+        if code == IWAKI:
+            raise ValueError("the edge does not belong to this size")
+        kept.set()
+
+    monkeypatch.setattr("juki.audit.keeping.checkpoint", head)
+    keeper = asyncio.create_task(audit.keep(fresh_fleet))
+    try:
+        async with asyncio.timeout(20):
+            while not kept.is_set():
+                await work(fresh_fleet, caller("resident.read"))
+                await asyncio.sleep(0.2)
+                await work(fresh_fleet, caller("resident.read", tenant=HIRONO))
+                assert not keeper.done()
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
+
+
+def test_two_that_keep_the_same_copy_at_once_do_not_hinder_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-03: processes in containers all have the same number; one's draft is never the other's."""
+    keeper = audit.DirectoryWitness(tmp_path)
+    write_whole = witness._write_whole
+    met: list[Path] = []
+
+    def interrupted(path: Path, text: str) -> None:
+        write_whole(path, text)
+        met.append(path)
+        if len(met) == 1:
+            keeper.put(IWAKI, 7, text)
+
+    monkeypatch.setattr(witness, "_write_whole", interrupted)
+    keeper.put(IWAKI, 7, "a head\n")
+    assert keeper.sizes(IWAKI) == {7}
+    assert [path.name for path in (tmp_path / IWAKI).iterdir()] == ["000000000000007.checkpoint"]

@@ -65,7 +65,7 @@ async def _write_heads(session: TenantSession, folder: Path, size: int, witnesse
     step = max(1, size // HEADS_THINNED_TO)
     after = count = 0
     kept = -step
-    while heads := await log_store.notes(session, after):
+    while heads := await log_store.notes(session, after, size):
         for at, text in heads:
             after = at
             if at - kept >= step or at in witnessed or at == size:

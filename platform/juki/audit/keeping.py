@@ -70,3 +70,5 @@ async def _try(fleet: Fleet, code: str, what: Callable[[Fleet, str], Awaitable[o
         log.error("%s of %s: %s", what.__name__, code, e.code)
     except JukiError as e:
         log.warning("%s of %s postponed: %s", what.__name__, code, e.code)
+    except Exception as e:  # noqa: BLE001  a defect in one municipality must not end the keeping of all others
+        log.error("%s of %s failed: %s", what.__name__, code, type(e).__name__)  # its words may quote a row

@@ -158,11 +158,12 @@ async def newest_notes(session: TenantSession, limit: int) -> list[tuple[int, st
     return [(row[0], row[1]) for row in rows]
 
 
-async def notes(session: TenantSession, after_size: int, limit: int = 10_000) -> list[tuple[int, str]]:
-    """Checkpoints larger than `after_size`, smallest first."""
+async def notes(session: TenantSession, after_size: int, up_to: int, limit: int = 10_000) -> list[tuple[int, str]]:
+    """Checkpoints larger than `after_size` and no larger than `up_to`, smallest first."""
     rows = await session.fetch(
-        "SELECT size, note FROM {t}.audit_checkpoint WHERE size > %(after)s ORDER BY size LIMIT %(limit)s",
-        {"after": after_size, "limit": limit},
+        "SELECT size, note FROM {t}.audit_checkpoint WHERE size > %(after)s AND size <= %(up_to)s"
+        " ORDER BY size LIMIT %(limit)s",
+        {"after": after_size, "up_to": up_to, "limit": limit},
     )
     return [(row[0], row[1]) for row in rows]
 

@@ -34,10 +34,10 @@ from juki.audit.model import (
     Subjects,
 )
 from juki.audit.scribe import scribe_of
-from juki.problem import Conflict, JukiError, Refused
+from juki.problem import Conflict, JukiError, Refused, Unavailable
 from juki.tenancy import Fleet, Tenant
 from juki.tenancy.directory import OPEN_STATES
-from juki.tenancy.session import TenantSession
+from juki.tenancy.session import OUTCOME_UNKNOWN, TenantSession
 from juki.vault import TenantRing
 
 SUBJECTS_PER_ROW: Final = 500
@@ -151,7 +151,9 @@ async def operation(
             raise op.refusal
     except (Exception, asyncio.CancelledError) as error:
         if op is None or not op.ended:
-            await _record_failure(fleet, code, log, op_no, action, error, op.subjects if op else {}, states)
+            result = await _record_failure(fleet, code, log, op_no, action, error, op.subjects if op else {}, states)
+            if op is not None and isinstance(error, Unavailable) and error.code == OUTCOME_UNKNOWN:
+                raise _as_it_ended(op, error, result) from None
         raise
 
 
@@ -283,8 +285,8 @@ async def _record_failure(
     error: BaseException,
     touched: dict[str, bool],
     states: Collection[str],
-) -> None:
-    """Outcome of an operation that rolled back, in a transaction of its own.
+) -> str:
+    """Outcome of an operation that rolled back, in a transaction of its own; what the log has now, empty where unknown.
 
     A Conflict means the outcome is there already: the commit did arrive. When the database is gone the intent stays open
     for the sweeper.
@@ -295,9 +297,33 @@ async def _record_failure(
     outcome = Outcome(code=problem, subjects=subjects[:SUBJECTS_PER_ROW], subject_count=len(subjects))
     row = sealed_row(log, op_no, OUTCOME_PART, "outcome", action, result, fleet.clock(), outcome)
     fingerprints = [log.fingerprint(person) for person in touched]
-    with suppress(JukiError):
+    try:
         await scribe_of(fleet, code, states).write([row], fingerprints)
-    _mark_written(fleet, code)
+    except Conflict:
+        return await _result(fleet, code, op_no, states)
+    except JukiError:
+        return ""
+    finally:
+        _mark_written(fleet, code)
+    return result
+
+
+async def _result(fleet: Fleet, code: str, op_no: int, states: Collection[str]) -> str:
+    with suppress(JukiError):
+        async with fleet.session(code, write=False, states=states) as session:
+            return await store.result_of(session, op_no)
+    return ""
+
+
+def _as_it_ended(op: Operation, lost: JukiError, result: str) -> JukiError:
+    """What to tell after the answer to a commit was lost, by what the log has: one outcome excludes the other."""
+    if result == "done":
+        return Conflict("audit.done_already", "the answer was lost, the work was done", remedy="do not send it again")
+    if op.refusal is not None and result == "refused":
+        return op.refusal
+    if result == "failed":
+        return Unavailable("db.gone", "the connection broke before the commit", remedy="send it again")
+    return lost
 
 
 def _mark_written(fleet: Fleet, code: str) -> None:

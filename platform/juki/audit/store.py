@@ -97,6 +97,14 @@ async def add_key(session: TenantSession, key_no: int, period: str, now: dt.date
     )
 
 
+async def result_of(session: TenantSession, op_no: int) -> str:
+    """How an operation ended; empty where it has not."""
+    row = await session.fetch_one(
+        "SELECT result FROM {t}.audit_row WHERE op_no = %(op_no)s AND part = 1", {"op_no": op_no}
+    )
+    return str(row[0]) if row else ""
+
+
 async def open_intents(
     session: TenantSession, oldest: dt.datetime, newest: dt.datetime, limit: int
 ) -> list[tuple[int, str, dt.datetime, bytes]]:

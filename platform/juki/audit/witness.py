@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -45,7 +46,7 @@ class DirectoryWitness:
         """Keep a copy for good. Conflict `audit.witness_differs`, Unavailable `audit.witness_unwritable`."""
         folder = self.folder(code)
         path = folder / f"{size:015d}{SUFFIX}"
-        draft = folder / f".{size:015d}.{os.getpid()}"
+        draft = folder / f".{size:015d}.{secrets.token_hex(8)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _write_whole(draft, note)
@@ -64,7 +65,6 @@ class DirectoryWitness:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)  # left by a process of the same number that was killed here
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

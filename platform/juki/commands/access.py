@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -26,8 +26,11 @@ from juki.access.model import JAPAN, system
 from juki.audit import Login
 from juki.commands import Commands
 from juki.config import load
-from juki.problem import Invalid, Misconfigured
+from juki.problem import Invalid, JukiError, Misconfigured
 from juki.tenancy import Fleet
+
+_PERHAPS_VALID: Final = frozenset({"audit.done_already", "db.outcome_unknown"})
+"""The commit may have landed although its answer was lost: then these are the only copies of the secrets."""
 
 Deed: TypeAlias = Callable[[Work, argparse.Namespace], Awaitable[Any]]
 
@@ -148,6 +151,9 @@ async def _run_bootstrap(options: argparse.Namespace, people: People) -> Made:
                 written = True
         written = False
         return made
+    except JukiError as error:
+        written = written and error.code not in _PERHAPS_VALID
+        raise
     finally:
         if written:
             options.out.unlink(missing_ok=True)

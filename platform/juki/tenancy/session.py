@@ -22,6 +22,7 @@ Row: TypeAlias = tuple[Any, ...]
 Params: TypeAlias = Mapping[str, Any] | None
 
 STALE_HOME: Final = "JK001"
+OUTCOME_UNKNOWN: Final = "db.outcome_unknown"
 
 
 _ENTER_READ: Final = (
@@ -83,8 +84,16 @@ class TenantSession:
         """End the transaction with its effects; called by whoever opened the session."""
         if self.write and self._connection.info.transaction_status is psycopg.pq.TransactionStatus.INERROR:
             raise RuntimeError("a failed statement was swallowed: nothing of this transaction can be kept")
-        with _translated():
+        try:
             await self._connection.commit()
+        except psycopg.Error as e:
+            # without the server's answer nobody knows whether the effect is there; a server that says no has rolled back
+            unanswered = isinstance(e, psycopg.OperationalError) and (e.sqlstate or "08").startswith(("08", "57P"))
+            if unanswered and self.write and self._begun:
+                raise Unavailable(
+                    OUTCOME_UNKNOWN, "the answer to the commit was lost", remedy="see whether it was done"
+                ) from None
+            raise problem_of(e) from None
         self._begun = False
 
     async def rollback(self) -> None:
