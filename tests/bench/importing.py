@@ -23,10 +23,12 @@ from juki import legacy
 from juki.access.model import system
 from juki.config import LOGINS, Config, Login
 from juki.dates import today_in_japan
-from juki.legacy import layout, store
+from juki.legacy import layout
 from juki.legacy.model import Report
 from juki.legacy.plan import Plan
-from juki.legacy.store import Run
+from juki.legacy.store.binary import Columns
+from juki.legacy.store.chunk import COLUMNS, chunk_columns, copy_table
+from juki.legacy.store.ledger import Run
 from juki.peers import generate
 from juki.tenancy import Fleet, Tenant, add, bulk, connect, prepare_control, read_file, system_clock
 from juki.tenancy.local import LocalServer
@@ -104,12 +106,12 @@ async def _import(config: Config, folder: Path) -> tuple[Report, float, float]:
         await fleet.close()
 
 
-async def _prepared(fleet: Fleet, folder: Path, limit: int = 0) -> tuple[Tenant, list[dict[str, store.Rows]], int]:
+async def _prepared(fleet: Fleet, folder: Path, limit: int = 0) -> tuple[Tenant, list[dict[str, Columns]], int]:
     """Rows of every chunk, sealed and indexed beforehand."""
     tenant = await fleet.tenant(IWAKI)
     ring = await fleet.keyring.get(IWAKI)
     now = fleet.clock()
-    chunks: list[dict[str, store.Rows]] = []
+    chunks: list[dict[str, Columns]] = []
     residents = 0
     run = Run(
         run_no=1, layout="", medium="x", first_event=1, first_measure=1, first_code=1, started_at=now, rows_total=0,
@@ -121,7 +123,7 @@ async def _prepared(fleet: Fleet, folder: Path, limit: int = 0) -> tuple[Tenant,
         for number in range(plan.chunks):
             result = plan.chunk(number)
             residents += result.counts.residents
-            chunks.append(store.chunk_rows(ring, run, number, result, place, plan.survey.first_of_kind))
+            chunks.append(chunk_columns(ring, run, number, result, place, plan.survey.first_of_kind))
             if limit and residents >= limit:
                 break
     return tenant, chunks, residents
@@ -136,8 +138,8 @@ async def _copy(config: Config, folder: Path) -> float:
             began = time.perf_counter()
             for tables in chunks:
                 with connection.transaction():
-                    for table, rows in tables.items():
-                        store.copy_table(connection, tenant, table, rows)
+                    for table, columns in tables.items():
+                        copy_table(connection, tenant, table, columns)
             return residents / (time.perf_counter() - began)
     finally:
         await fleet.close()
@@ -152,16 +154,16 @@ async def _insert(config: Config, folder: Path, limit: int) -> float:
             began = time.perf_counter()
             for tables in chunks:
                 with connection.transaction(), connection.cursor() as cursor:
-                    for table, rows in tables.items():
-                        if rows:
-                            cursor.executemany(_statement(tenant, table), rows)
+                    for table, columns in tables.items():
+                        if columns:
+                            cursor.executemany(_statement(tenant, table), list(zip(*columns, strict=True)))
             return residents / (time.perf_counter() - began)
     finally:
         await fleet.close()
 
 
 def _statement(tenant: Tenant, table: str) -> sql.Composed:
-    columns = store.COLUMNS[table]
+    columns = COLUMNS[table]
     return sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         sql.Identifier(tenant.schema, table),
         sql.SQL(", ").join(sql.Identifier(name) for name in columns),

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,10 +91,10 @@ async def test_each_chunk_is_there_whole_or_not_at_all(
 ) -> None:
     """The ledger row and the rows it speaks of are one transaction: a break in the middle leaves neither."""
     who = caller("import.run", "import.review", tenant=CODE)
-    from juki.legacy import store
+    from juki.legacy.store import chunk
 
     written: list[str] = []
-    copy_table = store.copy_table
+    copy_table = chunk.copy_table
 
     def breaking(connection: object, tenant: object, table: str, rows: object) -> None:
         written.append(table)
@@ -101,7 +102,7 @@ async def test_each_chunk_is_there_whole_or_not_at_all(
             raise RuntimeError("the process dies here")
         copy_table(connection, tenant, table, rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(store, "copy_table", breaking)
+    monkeypatch.setattr(chunk, "copy_table", breaking)
     with pytest.raises(RuntimeError):
         await legacy.run_import(fresh_fleet, who, extracts[CODE])
     monkeypatch.undo()
@@ -154,3 +155,33 @@ async def test_an_extract_of_people_who_are_here_already_is_refused_chunk_by_chu
     assert before == after
     async with operation(fleet, who, "legacy.report", purpose="確認", write=False) as op:
         assert await op.session.fetch_one("SELECT count(*) FROM {t}.import_end") == (1,)
+
+
+async def test_an_import_begun_by_a_release_that_totals_otherwise_is_refused_and_not_called_unbalanced(
+    fresh_fleet: Fleet, extracts: dict[str, Path], caller: Callable[..., Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-1-2.6-MIG-01: sums made in two ways do not compare, so the second release says so before it writes."""
+    from juki.legacy import plan
+    from juki.legacy.store import chunk
+
+    who = caller("import.run", tenant=CODE)
+    write_chunk = chunk.write_chunk
+
+    def two_chunks(*given: Any) -> None:
+        if given[-1].number == 2:
+            raise RuntimeError("the process dies here")
+        write_chunk(*given)
+
+    monkeypatch.setattr(chunk, "write_chunk", two_chunks)
+    monkeypatch.setattr(plan, "DIGEST_FORMAT", plan.DIGEST_FORMAT - 1)
+    with pytest.raises(RuntimeError):
+        await legacy.run_import(fresh_fleet, who, extracts[CODE])
+    monkeypatch.undo()
+    with bulk(fresh_fleet, CODE) as connection:
+        before = connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone()
+    with pytest.raises(Conflict) as refused:
+        await legacy.run_import(fresh_fleet, who, extracts[CODE])
+    assert refused.value.code == "legacy.other_release"
+    with bulk(fresh_fleet, CODE) as connection:
+        assert connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone() == before
+        assert connection.execute("SELECT count(*) FROM t075418.import_end").fetchone() == (0,)

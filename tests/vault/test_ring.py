@@ -217,3 +217,88 @@ def test_no_fault_tells_what_was_sealed() -> None:
     text = f"{broken.value!s} {broken.value!r} {broken.value.facts}"
     assert "1000000002" not in text
     assert "花子" not in text
+
+
+ROWS = st.lists(st.tuples(st.text(max_size=12), st.integers(0, 2**63), st.none() | st.binary(max_size=60)), max_size=8)
+
+
+@given(ROWS)
+def test_a_column_sealed_at_once_opens_value_by_value_and_the_other_way_round(
+    rows: list[tuple[str, int, bytes | None]],
+) -> None:
+    """R-1-2.6-RET-05: a whole column and single values are one format; an absent value stays absent."""
+    places = [RING.place(key, version) for key, version, _ in rows]
+    plain = [value for _, _, value in rows]
+    sealed = RING.seal_column("t", "g", places, plain)
+    assert [value is None for value in sealed] == [value is None for value in plain]
+    for (key, version, value), one in zip(rows, sealed, strict=True):
+        if one is not None:
+            assert RING.open("t", "g", key, version, one, bytes) == value
+    singly = [None if value is None else RING.seal("t", "g", key, version, value) for key, version, value in rows]
+    assert RING.open_column("t", "g", places, singly) == plain
+    assert RING.open_column("t", "g", places, sealed) == plain
+
+
+@given(st.integers(2, 6), st.sampled_from(["key", "version", "table", "group", "byte"]))
+def test_a_column_with_one_value_out_of_its_place_does_not_open(size: int, moved: str) -> None:
+    """R-1-2.6-RET-05: a column opens as a whole or not at all."""
+    places = [RING.place(str(n), 1) for n in range(size)]
+    sealed = RING.seal_column("t", "g", places, [b"value"] * size)
+    last = sealed[-1] or b""
+    if moved == "byte":
+        sealed[-1] = last[:-1] + bytes((last[-1] ^ 1,))
+    else:
+        places[-1] = RING.place("other" if moved == "key" else str(size - 1), 2 if moved == "version" else 1)
+        if moved in {"table", "group"}:
+            sealed[-1] = RING.seal(
+                "u" if moved == "table" else "t", "g" if moved == "table" else "h", str(size - 1), 1, b""
+            )
+    with pytest.raises(DoesNotOpen):
+        RING.open_column("t", "g", places, sealed)
+
+
+def test_no_two_values_of_a_column_share_a_nonce() -> None:
+    """SP 800-38D: a nonce is drawn for each value, also where a thousand are sealed at once."""
+    sealed = RING.seal_column("t", "g", [RING.place("1", 1)] * 3000, [b"same"] * 3000)
+    assert len({value[4:16] for value in sealed if value}) == 3000
+    assert all(len(value) == 4 + 12 + 4 + 16 for value in sealed if value)
+
+
+def test_a_column_of_both_root_versions_opens() -> None:
+    """While roots are rotated a page of rows holds values of both."""
+    old, both = ring_of("072044", 1), ring_of("072044", 1, 2)
+    places = [both.place(str(n), 1) for n in range(4)]
+    one = old.seal_column("t", "g", places, [b"a", b"b", b"c", None])
+    two = both.seal_column("t", "g", places, [b"d"] * 4)
+    mixed = [one[0], two[1], one[2], None]
+    assert both.open_column("t", "g", places, mixed) == [b"a", b"d", b"c", None]
+
+
+def test_sealing_by_column_spends_the_same_budget_as_sealing_one_by_one() -> None:
+    """SP 800-38D: every value counts, absent ones do not, and a column that would pass the end is not sealed at all."""
+    spending = Spending()
+    spending.start_from("072044", 1, "t", "g", MESSAGES_PER_KEY_MAX - 6)
+    ring = ring_of(spending=spending)
+    places = [ring.place(str(n), 1) for n in range(4)]
+    assert len(ring.seal_column("t", "g", places, [b"a", None, b"b", None])) == 4  # 2 of 6
+    ring.seal("t", "g", "1", 1, b"c")  # 3
+    with pytest.raises(BudgetSpent):
+        ring.seal_column("t", "g", places, [b"x"] * 4)  # 7
+    ring.seal_column("t", "other", places, [b"x"] * 4)  # a key of its own
+    asked: list[int] = []
+    spending.start_from("072044", 1, "t", "due", ROTATION_DUE_AT - 2)
+    told = ring_of(spending=spending, on_rotation_due=lambda _, version: asked.append(version))
+    told.seal_column("t", "due", places, [b"x"] * 4)
+    assert asked == [1]
+
+
+def test_a_wiped_ring_seals_and_opens_no_column() -> None:
+    """A purge reaches whoever works on whole columns, too."""
+    ring = ring_of()
+    places = [ring.place("1", 1)]
+    sealed = ring.seal_column("t", "g", places, [b"x"])
+    ring.wipe()
+    with pytest.raises(Purged):
+        ring.seal_column("t", "g", places, [b"x"])
+    with pytest.raises(Purged):
+        ring.open_column("t", "g", places, sealed)

@@ -180,7 +180,7 @@ def _kana_cells(convert: Convert, encoding: str) -> Load:
         if not text:
             return None
         if _HALF_KANA.fullmatch(text):
-            return unicodedata.normalize("NFKC", text).replace(" ", "\u3000")
+            return _wide(unicodedata.normalize("NFKC", text)).replace(" ", "\u3000")
         return convert(text)
 
     return load
@@ -198,13 +198,18 @@ def _base(field: Field, layout: Layout, gaiji: letters.Gaiji) -> Convert:
     return {"half": _half, "digits": _only_digits, "number": _number, "flag": _flag}[field.type]
 
 
+def _wide(kana: str) -> str:
+    """The hyphen of a reading in half width stands for the full one, as its letters do."""
+    return kana.replace("-", "\uff0d")
+
+
 def _texts(type: str, gaiji: letters.Gaiji) -> Convert:
     def read(text: str) -> str | _Marked:
         if not _NO_CP932.isdisjoint(text):
             raise BadValue("text.undecodable")
         found, left = gaiji.identify(text)
         if type == "kana":
-            found = letters.full_kana(found)
+            found = _wide(letters.full_kana(found))
         shown = found.replace("\r\n", "").replace("\n", "") if type == "memo" else found
         if letters.forbidden(shown):
             raise BadValue("text.forbidden")

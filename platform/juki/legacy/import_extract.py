@@ -15,11 +15,12 @@ from juki.access.model import Caller
 from juki.audit import operation
 from juki.dates import today_in_japan
 from juki.legacy import layout as layouts
-from juki.legacy import reconcile, store
+from juki.legacy import reconcile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Counts, Entry, Report
-from juki.legacy.plan import Plan, Progress
-from juki.legacy.store import Run, RunRow
+from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
+from juki.legacy.store import chunk, ledger
+from juki.legacy.store.ledger import Run, RunRow
 from juki.problem import Conflict, Invalid, Misconfigured
 from juki.tenancy import Fleet, Tenant, bulk
 
@@ -68,7 +69,7 @@ async def run_import(
         async with operation(fleet, caller, "legacy.import_end", purpose=PURPOSE, right="import.run") as op:
             counts = await asyncio.to_thread(_counts, fleet, tenant, run)
             report = _report(tenant, plan, counts, found, seconds, run_no=run.run_no, medium=run.medium)
-            await store.end_run(op, run, report)
+            await ledger.end_run(op, run, report)
             op.fact(run_no=run.run_no, residents=counts.residents, balanced=int(report.balanced))
     return report
 
@@ -76,8 +77,8 @@ async def run_import(
 async def report(fleet: Fleet, caller: Caller) -> Report:
     """突合報告 of the newest run that ended. Invalid `legacy.no_report` where there is none."""
     async with operation(fleet, caller, "legacy.report", purpose=PURPOSE, right="import.run", write=False) as op:
-        run = await store.last_run(op)
-        found = await store.read_report(op, run.run_no) if run else None
+        run = await ledger.last_run(op)
+        found = await ledger.read_report(op, run.run_no) if run else None
         if found is None:
             raise Invalid("legacy.no_report", "no import has ended here yet", remedy="run `juki legacy import`")
         return found
@@ -111,7 +112,7 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
         raise Invalid("legacy.medium_missing", "the extract came on no registered medium", remedy="use --medium")
     source = await asyncio.to_thread(plan.source.digest)
     async with operation(fleet, caller, "legacy.import", purpose=PURPOSE, right="import.run") as op:
-        run = await store.find_run(op, source, plan.layout.digest)
+        run = await ledger.find_run(op, source, plan.layout.digest)
         if run is not None and run.ended:
             raise Conflict(
                 "legacy.already_imported",
@@ -120,7 +121,7 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
                 run_no=run.run_no,
             )
         if run is None:
-            run = await store.add_run(
+            run = await ledger.add_run(
                 op,
                 RunRow(
                     layout=plan.layout.name,
@@ -142,18 +143,18 @@ def _write_all(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, progress: Pro
     """Judge and seal a chunk while the one before is being written; never more than two are held, none is out of order."""
     place = {file.name: number for number, file in enumerate(plan.source.files)}
     with bulk(fleet, tenant.code) as connection, _without_collector(), ThreadPoolExecutor(1) as writer:
-        store.hold_run(connection, tenant)
-        done = store.done_chunks(connection, tenant, run)
+        ledger.hold_run(connection, tenant)
+        done = ledger.done_chunks(connection, tenant, fleet.keyring.get_sync(tenant.code), run, DIGEST_FORMAT)
         writing: Future[None] | None = None
         for number in range(plan.chunks):
             if number not in done:
                 ring = fleet.keyring.get_sync(tenant.code)
                 result = plan.chunk(number)
-                ready = store.ready_chunk(ring, run, number, result, place, plan.survey.first_of_kind)
+                ready = chunk.ready_chunk(ring, run, number, result, place, plan.survey.first_of_kind)
                 if writing is not None:
                     writing.result()
                     _tell(progress, plan, number - 1, started)
-                writing = writer.submit(store.write_chunk, connection, tenant, run, ready)
+                writing = writer.submit(chunk.write_chunk, connection, tenant, run, ready)
         if writing is not None:
             writing.result()
         _tell(progress, plan, plan.chunks - 1, started)
@@ -163,13 +164,10 @@ def _write_all(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, progress: Pro
 def _without_collector() -> Generator[None, None, None]:
     """Millions of short-lived values without a cycle among them: walking them again and again doubles the time."""
     was = gc.isenabled()
-    gc.collect()
-    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
-        gc.unfreeze()
         if was:
             gc.enable()
 
@@ -200,7 +198,7 @@ def _compare(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run) -> reconcile.Re
 
 def _counts(fleet: Fleet, tenant: Tenant, run: Run) -> Counts:
     with bulk(fleet, tenant.code) as connection:
-        return store.chunk_totals(connection, tenant, fleet.keyring.get_sync(tenant.code), run)[0]
+        return ledger.chunk_totals(connection, tenant, fleet.keyring.get_sync(tenant.code), run)[0]
 
 
 def _report(

@@ -7,12 +7,12 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, BinaryIO, Final
 
 import psycopg
 
-from juki.legacy import store, table_store
+from juki.legacy import table_store
 from juki.legacy.standard import (
     EVENTS,
     EVENTS_FILE,
@@ -27,6 +27,7 @@ from juki.legacy.standard import (
     Reader,
     read_manifest,
 )
+from juki.legacy.store.chunk import Rows, by_column, copy_table, measure_rows, resident_columns
 from juki.problem import Conflict, Invalid, Unavailable
 from juki.registry import event_row
 from juki.registry.model import Event, Measure, Record
@@ -147,18 +148,15 @@ def _residents(
     records: Iterator[Record] = (RESIDENTS.value(row, RESIDENTS_FILE) for row in rows)
     persons = ([*versions] for _, versions in groupby(records, key=lambda record: record.atena_no))
     for batch in _batches(persons):
-        tables: dict[str, store.Rows] = {}
-        for person in batch:
-            store.resident_rows(ring, person, tables)
-        for table, ready in tables.items():
-            store.copy_table(connection, tenant, table, ready)
+        for table, columns in resident_columns(ring, list(chain.from_iterable(batch))).items():
+            copy_table(connection, tenant, table, columns)
 
 
 def _events(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, rows: Iterator[list[str]]) -> None:
     last = 0
     for batch in _batches(rows):
         events: list[Event] = [EVENTS.value(row, EVENTS_FILE) for row in batch]
-        store.copy_table(connection, tenant, "event", [event_row(ring, event) for event in events])
+        copy_table(connection, tenant, "event", by_column(event_row(ring, event) for event in events))
         last = max([last, *(event.event_no for event in events)])
     table_store.advance(connection, tenant, "event_seq", last)
 
@@ -168,9 +166,9 @@ def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantR
     subjects: dict[str, dict[tuple[object, ...], None]] = {}
     for batch in _batches(rows):
         measures: list[Measure] = [MEASURES.value(row, MEASURES_FILE) for row in batch]
-        tables: dict[str, store.Rows] = {}
+        tables: dict[str, Rows] = {}
         for measure in measures:
-            store.measure_rows(ring, measure, tables)
+            measure_rows(ring, measure, tables)
             last = max(last, measure.measure_no)
         for table in [name for name in tables if name.startswith("support_subject")]:
             known = subjects.setdefault(table, {})
@@ -178,7 +176,7 @@ def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantR
             known.update(dict.fromkeys(fresh))
             tables[table] = fresh
         for table, ready in tables.items():
-            store.copy_table(connection, tenant, table, ready)
+            copy_table(connection, tenant, table, by_column(ready))
     table_store.advance(connection, tenant, "measure_seq", last)
 
 

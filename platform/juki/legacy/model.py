@@ -111,6 +111,7 @@ class Totals(SealedGroup, frozen=True, kw_only=True):
     my_numbers: int = 0  # sum modulo 2^61
     measures: int = 0  # sum of a 64-bit digest of every 支援措置, modulo 2^64
     codes: int = 0  # sum modulo 2^61
+    format: int = 0  # DIGEST_FORMAT of the release that made them; sums of two formats do not compare
 
     def plus(self, other: Totals) -> Totals:
         """The totals of both."""
@@ -120,6 +121,7 @@ class Totals(SealedGroup, frozen=True, kw_only=True):
             my_numbers=(self.my_numbers + other.my_numbers) & _MASK_61,
             measures=(self.measures + other.measures) & _MASK_64,
             codes=(self.codes + other.codes) & _MASK_61,
+            format=self.format or other.format,
         )
 
 

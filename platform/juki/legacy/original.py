@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+_BLANK: Final = b" "
 _WIDE: Final = b"\x81\x40"
-_RUNS: Final = (
-    (b" " * 64, b"\x01"),
-    (b" " * 16, b"\x02"),
-    (b" " * 4, b"\x03"),
-    (_WIDE * 32, b"\x04"),
-    (_WIDE * 8, b"\x05"),
-    (_WIDE * 2, b"\x06"),
-)
+_RUNS: Final = ((_WIDE * 20, b"\x01"), (_WIDE * 4, b"\x02"), (_BLANK * 20, b"\x03"), (_BLANK * 5, b"\x04"))
+"""Wide blanks first: they are most of a row of fixed length, and what follows has less to look through."""
 _PLAIN: Final = b"\x00"
-_SHORT: Final = b"\x01"
-_MARKS: Final = bytes(range(1, 7))
+_SHORT: Final = b"\x02"
+_MARKS: Final = b"".join(mark for _, mark in _RUNS)
 _WORTH_IT_BYTES: Final = 200
 
 
@@ -32,6 +27,6 @@ def restore(kept: bytes) -> bytes:
     """The row exactly as it came."""
     raw = kept[1:]
     if kept[:1] == _SHORT:
-        for run, mark in _RUNS:
+        for run, mark in reversed(_RUNS):
             raw = raw.replace(mark, run)
     return raw

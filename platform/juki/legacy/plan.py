@@ -22,7 +22,8 @@ from juki.problem import Invalid
 from juki.registry import Stored, pack_event, pack_record
 from juki.registry.model import Event, Record, Status, SupportMeasure
 
-_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+DIGEST_FORMAT: Final = 2
+"""What the control totals of a chunk are made of; kept with them, since an import may be resumed by another release."""
 _MASK_64: Final = (1 << 64) - 1
 _MASK_61: Final = (1 << 61) - 1
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -139,7 +140,7 @@ class Plan:
                 result.codes.append((place, survey.ordinal(row), code))
             else:
                 Counts.bump(counts.used, place.file.name)
-        result.totals = Totals(codes=total)
+        result.totals = Totals(format=DIGEST_FORMAT, codes=total)
         return result
 
     def _read_code(self, place: Place) -> str | Fault:
@@ -188,7 +189,8 @@ def content_digest(
 ) -> int:
     """64-bit digest over every item of a version and of the change that made it; equal for equal content.
 
-    The sealed groups go in as encoded, so that reading back need not decode what it compares.
+    The sealed groups go in as encoded, so that reading back need not decode what it compares; an instant goes in as
+    one, whatever the time zone it is written in. A change to any of this changes DIGEST_FORMAT.
     """
     raw = _encode((plain, groups, change, detail))
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
@@ -202,28 +204,26 @@ def measure_digest(content: SupportMeasure) -> int:
 def stored_digest(stored: Stored) -> int:
     """`content_digest` of a version as it was read back, its number of change left out."""
     row = stored.row
-    plain = (row[:2], row[3:9], _instant(row[9]), row[10:12])
-    reason, notified, processed, known = stored.change
-    return content_digest(plain, stored.groups, (reason, notified, processed, _instant(known)), stored.detail)
+    return content_digest((row[:2], row[3:12]), stored.groups, stored.change, stored.detail)
 
 
 def _given_digest(record: Record, event: Event, packed: Packed) -> int:
     plain = (
         (record.atena_no, record.version_no),
-        (record.setai_no, record.member_order, record.is_head, record.status, record.kind, record.valid_from),
-        _instant(record.known_from),
-        (record.corrects_version, record.cancels_version),
+        (
+            record.setai_no,
+            record.member_order,
+            record.is_head,
+            record.status,
+            record.kind,
+            record.valid_from,
+            record.known_from,
+            record.corrects_version,
+            record.cancels_version,
+        ),
     )
-    change = (event.reason, event.notified_on, event.processed_on, _instant(event.known_from))
+    change = (event.reason, event.notified_on, event.processed_on, event.known_from)
     return content_digest(plain, packed.groups, change, packed.detail)
-
-
-def _instant(moment: dt.datetime | None) -> int:
-    """Microseconds since 1970, whatever the time zone it is written in."""
-    if moment is None:
-        return 0
-    span = moment - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 
 
 def _count_taken(result: ChunkResult) -> Totals:
@@ -250,7 +250,11 @@ def _count_taken(result: ChunkResult) -> Totals:
         Counts.bump(counts.statuses, record.status.value)
         Counts.bump(counts.kinds, f"{record.kind.value} {'current' if record.status is Status.RESIDENT else 'removed'}")
     return Totals(
-        content=content & _MASK_64, birth_years=years, my_numbers=numbers & _MASK_61, measures=measures & _MASK_64
+        format=DIGEST_FORMAT,
+        content=content & _MASK_64,
+        birth_years=years,
+        my_numbers=numbers & _MASK_61,
+        measures=measures & _MASK_64,
     )
 
 

@@ -10,10 +10,10 @@ import random
 from itertools import groupby
 from typing import Final
 
-from juki.legacy import store
 from juki.legacy.model import Check, Counts, Outcome, Totals
 from juki.legacy.plan import Plan, measure_digest, stored_digest
-from juki.legacy.store import Run
+from juki.legacy.store import ledger, readback
+from juki.legacy.store.ledger import Run
 from juki.registry import Stored, open_stored, stored_sync
 from juki.registry.model import Record, Status
 from juki.tenancy import Connection, Tenant
@@ -71,7 +71,7 @@ def against_slip(plan: Plan, counts: Counts) -> Reconciled:
 
 def against_register(connection: Connection, tenant: Tenant, ring: TenantRing, plan: Plan, run: Run) -> Reconciled:
     """Everything of a run read back from the register and compared with the totals of the source."""
-    counts, totals = store.chunk_totals(connection, tenant, ring, run)
+    counts, totals = ledger.chunk_totals(connection, tenant, ring, run)
     found = against_slip(plan, counts)
     stored, read, sample = _read_back(connection, tenant, ring, plan, run, found)
     found.same("versions", counts.versions, read.versions)
@@ -80,8 +80,10 @@ def against_register(connection: Connection, tenant: Tenant, ring: TenantRing, p
         found.same(f"residents {status}", counts.statuses.get(status, 0), read.statuses.get(status, 0))
     for kind in sorted({*counts.kinds, *read.kinds}):
         found.same(f"residents {kind}", counts.kinds.get(kind, 0), read.kinds.get(kind, 0))
-    measures = [measure_digest(m) for m in store.measures_stored(connection, tenant, ring, run, _rows(plan, "support"))]
-    codes = [int(c) for c in store.codes_stored(connection, tenant, ring, run, _rows(plan, "stock"))]
+    measures = [
+        measure_digest(m) for m in readback.measures_stored(connection, tenant, ring, run, _rows(plan, "support"))
+    ]
+    codes = [int(c) for c in readback.codes_stored(connection, tenant, ring, run, _rows(plan, "stock"))]
     found.same("support measures", counts.measures, len(measures))
     found.same("free resident codes", counts.codes, len(codes))
     found.agree("every item of every version", totals.content, stored.content)
@@ -100,10 +102,10 @@ def _rows(plan: Plan, kind: str) -> int:
 
 
 def _against_work_list(connection: Connection, tenant: Tenant, run: Run, counts: Counts, found: Reconciled) -> None:
-    kept = store.originals_kept(connection, tenant, run)
+    kept = readback.originals_kept(connection, tenant, run)
     for name in sorted({*counts.taken, *kept}):
         found.same(f"original rows of {name} kept", counts.taken.get(name, 0), kept.get(name, 0))
-    listed = store.listed(connection, tenant, run)
+    listed = readback.listed(connection, tenant, run)
     for outcome, rows in (
         (Outcome.REJECTED, sum(counts.rejected.values())),
         (Outcome.HELD, sum(counts.held.values())),

@@ -7,9 +7,9 @@ from typing import Final
 
 from juki.audit import Operation
 from juki.legacy import layout as layouts
-from juki.legacy import store
 from juki.legacy.cut import cells_of
 from juki.legacy.model import OpenRow, WorkItem
+from juki.legacy.store import work
 from juki.problem import Invalid, NotFound, Refused
 
 PAGE_MAX: Final = 500
@@ -24,7 +24,7 @@ async def worklist(
     Refused `access.right_missing` without import.review or import.run.
     """
     _need(op)
-    return await store.work_items(
+    return await work.work_items(
         op, outcome=outcome, open_only=open_only, after=after, limit=max(1, min(limit, PAGE_MAX))
     )
 
@@ -32,14 +32,14 @@ async def worklist(
 async def work_counts(op: Operation) -> dict[str, int]:
     """Open rows by outcome: rejected, held, alert."""
     _need(op)
-    return await store.work_counts(op)
+    return await work.work_counts(op)
 
 
 async def open_row(op: Operation, entry_no: int) -> OpenRow:
     """One row with its content cut into items, for the clerk who puts it right. NotFound `legacy.unknown_entry`."""
     _need(op)
     item = await _item(op, entry_no)
-    found = await store.raw_of(op, entry_no)
+    found = await work.raw_of(op, entry_no)
     if found is None:
         raise NotFound("legacy.unknown_entry", "no such row on the work list")
     raw, layout_name = found
@@ -64,12 +64,12 @@ async def _decide(op: Operation, entry_no: int, decision: str, reason: str) -> N
     if not text or len(text) > REASON_MAX:
         raise Invalid("legacy.reason_missing", "a reason is needed", fields={"reason": "legacy.reason_missing"})
     await _item(op, entry_no)
-    await store.add_decision(op, entry_no, decision, text)
+    await work.add_decision(op, entry_no, decision, text)
     op.fact(entry_no=entry_no, decision=decision)
 
 
 async def _item(op: Operation, entry_no: int) -> WorkItem:
-    items = await store.work_items(op, outcome="", open_only=False, after=0, limit=1, entry_no=entry_no)
+    items = await work.work_items(op, outcome="", open_only=False, after=0, limit=1, entry_no=entry_no)
     if not items:
         raise NotFound("legacy.unknown_entry", "no such row on the work list")
     return items[0]

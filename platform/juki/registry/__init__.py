@@ -5,8 +5,10 @@ from juki.registry.bulk import (
     COPY_TYPES,
     Stored,
     copy_rows,
+    event_columns,
     event_row,
     events_sync,
+    index_columns,
     index_rows,
     iter_events,
     iter_records,
@@ -17,6 +19,7 @@ from juki.registry.bulk import (
     stored_sync,
     subject_rows,
     to_index,
+    version_columns,
 )
 from juki.registry.case_store import FormUse, form_use, under_change
 from juki.registry.drafting import (
@@ -81,6 +84,7 @@ __all__ = [
     "end_protection",
     "enter",
     "enter_protection",
+    "event_columns",
     "event_row",
     "events_sync",
     "examine",
@@ -89,6 +93,7 @@ __all__ = [
     "history",
     "household",
     "identity_notices",
+    "index_columns",
     "index_rows",
     "issue_blocks",
     "iter_events",
@@ -113,5 +118,6 @@ __all__ = [
     "suppressions",
     "to_index",
     "under_change",
+    "version_columns",
     "withdraw",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from juki.registry.index import (
     BlindIndex,
     index_row,
     number_rows,
+    numbers_of,
     searchable,
 )
 from juki.registry.measures import SupportMeasure
@@ -35,6 +37,7 @@ from juki.tenancy import Connection, TenantSession
 from juki.vault import TenantRing
 
 _VERSION = tuple(name.strip() for name in store.VERSION_COLUMNS.split(","))
+_atena_no: Final = attrgetter("atena_no")
 _EVENT = tuple(name.strip() for name in store.EVENT_COLUMNS.split(","))
 
 COPY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -93,6 +96,44 @@ def subject_rows(indexer: BlindIndex, measure_no: int, content: SupportMeasure) 
     return [(indexer.unique(SUBJECT, atena_no), measure_no) for atena_no in subjects(content)]
 
 
+def version_columns(
+    ring: TenantRing,
+    records: Sequence[Record],
+    event_nos: Sequence[int],
+    packed: Sequence[tuple[bytes | None, ...]],
+) -> list[Sequence[object]]:
+    """Columns of `resident_version` for COPY, sealed group by group; `packed` as of `pack_record`. The number of the change
+    that made a version is taken from `event_nos`, not from the record. Raises ValueError as `copy_rows`."""
+    return store.seal_records(ring, records, event_nos, packed)
+
+
+def event_columns(
+    ring: TenantRing, events: Sequence[Event], event_nos: Sequence[int], packed: Sequence[bytes]
+) -> list[Sequence[object]]:
+    """Columns of `event` for COPY, numbered by `event_nos`; `packed` as of `pack_event`."""
+    return store.event_columns(ring, events, event_nos, packed)
+
+
+def index_columns(indexer: BlindIndex, slot: str, records: Sequence[Record]) -> dict[str, list[Sequence[object]]]:
+    """Table -> columns of one slot for whole residents, whose versions stand together, oldest first: an index row where
+    something to search by is new, every number once."""
+    rows: list[tuple[object, ...]] = []
+    numbers: dict[tuple[str, str, str], None] = {}
+    for _, versions in groupby(records, key=_atena_no):
+        person = list(versions)
+        for version in person if len(person) == 1 else to_index(person):
+            if (row := index_row(indexer, version)) is not None:
+                rows.append(row)
+        for version in person:
+            for kind, number in numbers_of(version):
+                numbers[kind, number, version.atena_no] = None
+    found = [(kind, indexer.unique(kind, number), atena_no) for kind, number, atena_no in numbers]
+    return {
+        f"resident_index_{slot}": list(zip(*rows, strict=True)),
+        f"resident_number_{slot}": list(zip(*found, strict=True)),
+    }
+
+
 def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tuple[object, ...]:
     """One row of `event` for COPY; `packed` as of `pack_event`."""
     return store.event_row(ring, event, packed)
@@ -112,7 +153,7 @@ class Stored(NamedTuple):
     """One stored version with its change: columns as they came, sealed values opened but not decoded."""
 
     row: tuple[Any, ...]  # as VERSION_COLUMNS, sealed
-    groups: list[bytes | None]
+    groups: tuple[bytes | None, ...]
     change: tuple[Any, ...]  # reason, notified_on, processed_on, known_from
     detail: bytes
 
@@ -169,9 +210,12 @@ def stored_sync(
         coming = reader.submit(page, "", 0)
         while rows := coming.result():
             coming = reader.submit(page, rows[-1][0], rows[-1][1])
-            for row in rows:
-                detail = b"" if row[-1] is None else ring.open("event", "event", str(row[2]), 1, row[-1], bytes)
-                yield Stored(row, store.open_packed(ring, row), row[-5:-1], detail)
+            columns = list(zip(*rows, strict=True))
+            groups = zip(*store.open_columns(ring, columns), strict=True)
+            changes = [ring.place(str(event_no), 1) for event_no in columns[2]]
+            details = ring.open_column("event", "event", changes, columns[-1])
+            for row, opened, detail in zip(rows, groups, details, strict=True):
+                yield Stored(row, opened, row[-5:-1], detail or b"")
 
 
 def open_stored(ring: TenantRing, stored: Stored) -> Record:

@@ -40,6 +40,7 @@ VERSION_TYPES: Final = (
 )
 _GROUP_NAMES: Final = tuple(GROUPS)
 _PLAIN_COLUMNS: Final = len(VERSION_TYPES) - len(GROUPS)
+_EVENT_NO: Final = 2
 _groups_of: Final[Callable[[Record], tuple[Any, ...]]] = attrgetter(*_GROUP_NAMES)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -62,9 +63,30 @@ def seal_record(ring: TenantRing, record: Record, packed: Sequence[bytes | None]
     return (*plain_row(record), *ring.seal_groups(TABLE, _GROUP_NAMES, record.atena_no, record.version_no, groups))
 
 
-def open_packed(ring: TenantRing, row: Sequence[Any]) -> list[bytes | None]:
-    """What `pack_record` made of a stored version, columns as VERSION_COLUMNS. Raises VaultError as `open_record`."""
-    return ring.open_groups(TABLE, _GROUP_NAMES, row[0], row[1], row[_PLAIN_COLUMNS : _PLAIN_COLUMNS + len(GROUPS)])
+def seal_records(
+    ring: TenantRing,
+    records: Sequence[Record],
+    event_nos: Sequence[int],
+    packed: Sequence[tuple[bytes | None, ...]],
+) -> list[Sequence[object]]:
+    """Columns of resident_version for many versions, as VERSION_COLUMNS; `event_nos` are the changes that made them."""
+    if not records:
+        return []
+    if any(record.known_from is None for record in records):
+        raise ValueError("a version is stamped with its instant before it is kept")
+    plain: list[Sequence[object]] = list(zip(*map(plain_row, records), strict=True))
+    plain[_EVENT_NO] = event_nos
+    places = [ring.place(record.atena_no, record.version_no) for record in records]
+    groups = zip(_GROUP_NAMES, zip(*packed, strict=True), strict=True)
+    return plain + [ring.seal_column(TABLE, name, places, column) for name, column in groups]
+
+
+def open_columns(ring: TenantRing, columns: Sequence[Sequence[Any]]) -> list[list[bytes | None]]:
+    """What `pack_record` made of many stored versions, by group; columns as VERSION_COLUMNS. Raises VaultError as
+    `open_record`."""
+    places = list(map(ring.place, columns[0], columns[1]))
+    sealed = columns[_PLAIN_COLUMNS : _PLAIN_COLUMNS + len(GROUPS)]
+    return [ring.open_column(TABLE, name, places, column) for name, column in zip(_GROUP_NAMES, sealed, strict=True)]
 
 
 def plain_row(record: Record) -> tuple[object, ...]:
@@ -262,6 +284,29 @@ def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tu
         event.terminal,
         ring.seal("event", "event", str(event.event_no), 1, detail),
     )
+
+
+def event_columns(
+    ring: TenantRing, events: Sequence[Event], event_nos: Sequence[int], packed: Sequence[bytes]
+) -> list[Sequence[object]]:
+    """Columns of event for many changes, as EVENT_COLUMNS, numbered anew; `packed` as of `pack_event`."""
+    if not events:
+        return []
+    sealed = ring.seal_column("event", "event", [ring.place(str(number), 1) for number in event_nos], packed)
+    return [
+        event_nos,
+        [e.reason for e in events],
+        [e.occurred_on.sort_date() for e in events],
+        [e.notified_on for e in events],
+        [e.processed_on for e in events],
+        [e.known_from for e in events],
+        [e.case_no for e in events],
+        [e.cancels_event for e in events],
+        [e.entered_by for e in events],
+        [e.confirmed_by for e in events],
+        [e.terminal for e in events],
+        sealed,
+    ]
 
 
 async def add_event(op: Operation, event: Event) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
+from itertools import count, islice
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -52,26 +53,31 @@ def _draw_nonces() -> bytes:
     return mine
 
 
+def _nonce_bounds(wanted: int) -> tuple[range, range]:
+    end = _NONCE_BYTES * wanted
+    return range(0, end, _NONCE_BYTES), range(_NONCE_BYTES, end + 1, _NONCE_BYTES)
+
+
 class Spending:
     """Messages sealed per key in this process. Outlives a ring's time-to-live, so a reload does not start from zero."""
 
     def __init__(self) -> None:
-        self._counters: dict[tuple[str, int, str, str], Callable[[], int]] = {}
+        self._counters: dict[tuple[str, int, str, str], count[int]] = {}
 
-    def counter(self, tenant: str, version: int, table: str, group: str) -> Callable[[], int]:
-        """A function that answers 1, 2, 3... for one key; the same one each time it is asked for."""
+    def counter(self, tenant: str, version: int, table: str, group: str) -> count[int]:
+        """What answers 1, 2, 3... for one key; the same one each time it is asked for."""
         key = (tenant, version, table, group)
-        return self._counters.setdefault(key, count(1).__next__)
+        return self._counters.setdefault(key, count(1))
 
     def start_from(self, tenant: str, version: int, table: str, group: str, spent: int) -> None:
         """Count on from a known number (for example from the rows a table already holds)."""
-        self._counters[tenant, version, table, group] = count(spent + 1).__next__
+        self._counters[tenant, version, table, group] = count(spent + 1)
 
 
 class _Seat:
     """One cipher of one (version, table, group) with everything that does not change from row to row."""
 
-    __slots__ = ("aad", "decrypt", "encrypt", "head", "spend")
+    __slots__ = ("aad", "counter", "decrypt", "encrypt", "head", "spend")
 
     def __init__(self, root: bytearray, tenant: str, version: int, service: str, table: str, group: str) -> None:
         cipher = AESGCM(derive(root, "seal", service, table, group))
@@ -80,7 +86,12 @@ class _Seat:
         raw_version = version.to_bytes(2, "big")
         self.head = bytes((FORMAT, ALGORITHM_AES_256_GCM)) + raw_version
         self.aad = join(bytes((FORMAT,)), tenant, table, group, raw_version)
-        self.spend: Callable[[], int] = count(1).__next__
+        self.count_by(count(1))
+
+    def count_by(self, counter: count[int]) -> None:
+        """Count messages here; `count` steps in one piece, so threads may share it."""
+        self.counter = counter
+        self.spend: Callable[[], int] = counter.__next__
 
 
 class TenantRing:
@@ -194,24 +205,47 @@ class TenantRing:
             out.append(seat.head + nonce + seat.encrypt(nonce, plain, seat.aad + place))
         return out
 
-    def open_groups(
-        self, table: str, groups: Sequence[str], key: str, row_version: int, sealed: Sequence[bytes | None]
-    ) -> list[bytes | None]:
-        """The msgpack of every group of one row; raises as `open`."""
+    @staticmethod
+    def place(key: str, row_version: int) -> bytes:
+        """Where a row lies, as `seal_column` and `open_column` take it: the same for all its groups."""
         raw_key = key.encode()
-        place = _pack_row(len(raw_key), row_version) + raw_key
+        return _pack_row(len(raw_key), row_version) + raw_key
+
+    def seal_column(
+        self, table: str, group: str, places: Sequence[bytes], packed: Sequence[bytes | None]
+    ) -> list[bytes | None]:
+        """`seal` for one group of many rows, each already in msgpack; None stays None. Raises as `seal`, then for all."""
+        wanted = len(packed) - packed.count(None)
+        if not wanted:
+            return [None] * len(packed)
+        seat = self._sealing.get((table, group)) or self._take_seat(table, group)
+        spent = deque(islice(seat.counter, wanted), 1).pop()
+        if spent >= ROTATION_DUE_AT:
+            self._mind_budget(spent, table, group)
+        drawn = os.urandom(_NONCE_BYTES * wanted)
+        nonces = map(drawn.__getitem__, map(slice, *_nonce_bounds(wanted)))
+        head, aad, encrypt = seat.head, seat.aad, seat.encrypt
+        return [
+            None if plain is None else head + (nonce := next(nonces)) + encrypt(nonce, plain, aad + place)
+            for plain, place in zip(packed, places, strict=True)
+        ]
+
+    def open_column(
+        self, table: str, group: str, places: Sequence[bytes], sealed: Sequence[bytes | None]
+    ) -> list[bytes | None]:
+        """The msgpack of one group of many rows; raises as `open`."""
+        seat = self._sealing.get((table, group)) or self._take_seat(table, group)
         out: list[bytes | None] = []
-        for group, value in zip(groups, sealed, strict=True):
-            if value is None:
-                out.append(None)
-                continue
-            seat = self._sealing.get((table, group))
-            if seat is None or value[:_HEAD_BYTES] != seat.head:
-                seat = self._find_seat(table, group, value)
-            try:
+        try:
+            for value, place in zip(sealed, places, strict=True):
+                if value is None:
+                    out.append(None)
+                    continue
+                if not value.startswith(seat.head):
+                    seat = self._find_seat(table, group, value)
                 out.append(seat.decrypt(value[_HEAD_BYTES:_NONCE_END], value[_NONCE_END:], seat.aad + place))
-            except (InvalidTag, ValueError) as error:
-                raise DoesNotOpen(detail=f"{table} {group}") from error
+        except (InvalidTag, ValueError) as error:
+            raise DoesNotOpen(detail=f"{table} {group}") from error
         return out
 
     def version_of(self, sealed: bytes) -> int:
@@ -262,7 +296,7 @@ class TenantRing:
 
     def _take_seat(self, table: str, group: str) -> _Seat:
         seat = self._seat(table, group, self.seal_version)
-        seat.spend = self._spending.counter(self.tenant, self.seal_version, table, group)
+        seat.count_by(self._spending.counter(self.tenant, self.seal_version, table, group))
         self._sealing[table, group] = seat
         if self._wiped:  # wiped while we derived: leave nothing behind
             self._sealing.clear()
