@@ -301,6 +301,18 @@ async def stock_level(op: Operation) -> int:
     return row[0] if row else 0
 
 
+async def codes_waiting(op: Operation) -> frozenset[str]:
+    """住民票コード in the stock that nobody was given yet."""
+    rows = await op.session.fetch(
+        "SELECT s.stock_no, s.code_sealed FROM {t}.resident_code_stock s WHERE NOT EXISTS "
+        "(SELECT 1 FROM {t}.resident_code_use u WHERE u.stock_no = s.stock_no)"
+    )
+    return frozenset(
+        op.ring.open("resident_code_stock", "resident_code", str(number), 1, sealed, bytes).decode()
+        for number, sealed in rows
+    )
+
+
 async def take_codes(op: Operation, count: int) -> list[tuple[int, str]]:
     """(stock number, 住民票コード) of codes picked at random; Conflict `registry.code_stock_empty` where too few are left."""
     rows = await op.session.fetch(

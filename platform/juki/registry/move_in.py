@@ -47,10 +47,20 @@ def check(change: MoveIn, scene: Scene, code_rule: str) -> Findings:
         parts.append(_check_returning(person, scene, f"persons.{i}"))
         if any(a != person.returning_atena_no for a in scene.namesakes.get(f"persons.{i}", ())):
             parts.append(rules.alert("registry.namesake", f"persons.{i}"))
-    twice = [p.my_number for p in change.persons if p.my_number]
-    if len(set(twice)) < len(twice):
+    if any(len(set(held)) < len(held) for held in _held_once(change)):
         parts.append(rules.error("registry.number_held", "persons"))
     return rules.total((*parts, rules.check_holders(scene, own)))
+
+
+def _held_once(change: MoveIn) -> tuple[list[str], ...]:
+    """What no two persons of one form can share: each number, and the record that goes on."""
+    people = change.persons
+    return (
+        [p.my_number for p in people if p.my_number],
+        [p.resident_code for p in people if p.resident_code],
+        [p.foreigner.card_number for p in people if p.foreigner is not None and p.foreigner.card_number],
+        [p.returning_atena_no for p in people if p.returning_atena_no],
+    )
 
 
 def _check_returning(person: Newcomer, scene: Scene, field: str) -> Findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -17,6 +18,9 @@ from juki.registry.index import searchable
 from juki.registry.resident import Record, Status
 from juki.registry.scene import Drawn, Needs, Scene
 from juki.registry.timeline import Event
+
+
+_STRIDE_MAX: Final = 10_000
 
 
 class ConfirmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ async def hold(op: Operation, change: Change, base: Mapping[str, int]) -> None:
     await store.lock(op.session, "atena", {*atena_nos, *base})
     numbers = changes.numbers(change).values()
     await store.lock(op.session, "number", {op.ring.index.unique(kind, number).hex() for kind, number in numbers})
-    if any(not p.my_number for p in changes.newcomers(change).values()) or change.reason.startswith("resident_code"):
+    if any(not p.resident_code for p in changes.newcomers(change).values()) or change.reason.startswith("resident_code"):
         await store.lock(op.session, "stock", ("resident_code",))
 
 
@@ -126,15 +130,26 @@ def _had_no_number(scene: Scene, atena_no: str) -> bool:
 
 
 async def _in_house(op: Operation, sequence: str, count: int) -> tuple[str, ...]:
-    """宛名番号 or 世帯番号 from a sequence; serials whose check digit would be 10 are skipped."""
-    rules_ = op.tenant.settings.numbering
-    width = rules_.atena_digits if sequence == "atena_seq" else rules_.setai_digits
+    """宛名番号 or 世帯番号 from a sequence, never one that an incumbent gave out before.
+
+    Serials whose check digit would be 10 are skipped; through a stretch of taken numbers it goes in growing strides.
+    """
+    digits = op.tenant.settings.numbering
+    width = digits.atena_digits if sequence == "atena_seq" else digits.setai_digits
     found: list[str] = []
+    stride = count
     while len(found) < count:
         drawn = (
-            await store.draw(op.session, "atena_seq", count - len(found))
+            await store.draw(op.session, "atena_seq", stride)
             if sequence == "atena_seq"
-            else await store.draw(op.session, "setai_seq", count - len(found))
+            else await store.draw(op.session, "setai_seq", stride)
         )
-        found += [number for serial in drawn if (number := numbering.in_house_number(serial, digits=width))]
-    return tuple(found)
+        numbers = [number for serial in drawn if (number := numbering.in_house_number(serial, digits=width))]
+        taken = (
+            await store.known_atena_nos(op.session, numbers)
+            if sequence == "atena_seq"
+            else await store.known_setai_nos(op.session, numbers)
+        )
+        found += [number for number in numbers if number not in taken]
+        stride = min(stride * 2, _STRIDE_MAX) if taken else count
+    return tuple(found[:count])

@@ -16,7 +16,8 @@ STOCK_ADD_MAX = 10_000
 async def add_codes(op: Operation, codes: Sequence[str]) -> int:
     """Take 住民票コード from the network into the stock; how many are there now.
 
-    Raises Invalid `registry.resident_code_invalid` with the position of the first bad one, Refused `access.right_missing`.
+    Raises Invalid `registry.resident_code_invalid` with the position of the first bad one, `registry.number_held` or
+    `registry.stock_twice` where one would be given out a second time, Refused `access.right_missing`.
     """
     if not op.caller.may("resident.code"):
         raise Refused("access.right_missing", "the duty does not carry this right", right="resident.code")
@@ -29,6 +30,9 @@ async def add_codes(op: Operation, codes: Sequence[str]) -> int:
     held = await store.holders(op, [("resident_code", code) for code in codes])
     if held:
         raise Invalid("registry.number_held", "a resident holds one of these codes")
+    await store.lock(op.session, "stock", ("resident_code",))
+    if not (await case_store.codes_waiting(op)).isdisjoint(codes):
+        raise Invalid("registry.stock_twice", "one of these codes is in the stock already")
     numbers = await store.draw(op.session, "code_stock_seq", len(codes))
     await case_store.add_stock(op, list(zip(numbers, codes, strict=True)))
     return await case_store.stock_level(op)

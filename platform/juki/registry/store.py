@@ -381,6 +381,26 @@ async def holders(op: Operation, numbers: Iterable[tuple[str, str]]) -> dict[tup
     return found
 
 
+async def known_atena_nos(session: TenantSession, numbers: Sequence[str]) -> set[str]:
+    """Of some 宛名番号, those that a resident has or had."""
+    rows = await session.fetch(
+        "SELECT w.number FROM unnest(%(numbers)s::text[]) AS w(number) WHERE EXISTS "
+        "(SELECT 1 FROM {t}.resident_version v WHERE v.atena_no = w.number)",
+        {"numbers": list(numbers)},
+    )
+    return {row[0] for row in rows}
+
+
+async def known_setai_nos(session: TenantSession, numbers: Sequence[str]) -> set[str]:
+    """Of some 世帯番号, those that a household has or had."""
+    rows = await session.fetch(
+        "SELECT w.number FROM unnest(%(numbers)s::text[]) AS w(number) WHERE EXISTS "
+        "(SELECT 1 FROM {t}.resident_version v WHERE v.setai_no = w.number)",
+        {"numbers": list(numbers)},
+    )
+    return {row[0] for row in rows}
+
+
 async def draw(session: TenantSession, sequence: LiteralString, count: int) -> list[int]:
     """The next numbers of one of the tenant's sequences."""
     rows = await session.fetch(
