@@ -98,6 +98,9 @@ async def test_the_whole_road_leaves_nothing_and_certifies_only_what_was_seen(
     left_behind = leaver.config.home_path / f"worklist-{leaver.code}" / "rows.bin"
     left_behind.parent.mkdir()
     left_behind.write_bytes(b"sealed rows")
+    neighbours = leaver.config.home_path / "witness" / "072044" / f"00000000{leaver.code}9.checkpoint"
+    neighbours.parent.mkdir(parents=True, exist_ok=True)
+    neighbours.write_text("a head whose number happens to hold the code")
     case = await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
     assert case.state is CaseState.ERASED
     assert case.key_disabled_at is not None
@@ -105,6 +108,7 @@ async def test_the_whole_road_leaves_nothing_and_certifies_only_what_was_seen(
     assert (case.key_deletion_due - case.key_disabled_at).days == 7
     assert leaver.fleet.kms.state(key_id) is KeyState.PENDING_DELETION
     assert not left_behind.parent.exists()
+    assert neighbours.read_text() == "a head whose number happens to hold the code"
     assert (offboarding.case_folder(leaver.config, case) / "audit" / "entries.jsonl").stat().st_size > 0
     with pytest.raises(Purged):
         ring.seal("machine_client", "secret", "mc-000001", 1, b"x")
@@ -201,9 +205,14 @@ async def test_a_code_carries_its_own_duty_only_and_a_rejected_erasure_is_done_a
     sign(leaver, "verified", codes["verified"], {}, accepted=False)
     assert leaver.case().state is CaseState.REJECTED
     before = leaver.case()
+    now = leaver.fleet.clock()
+    leaver.fleet.clock = lambda: now + dt.timedelta(days=1)
     await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
     assert leaver.case().state is CaseState.ERASED
     assert leaver.case().key_deletion_due == before.key_deletion_due
+    told = {step.step: step.facts for step in offboarding.status(leaver.config, leaver.code).steps}
+    assert before.key_deletion_due is not None
+    assert told["kms"]["due"] == before.key_deletion_due.isoformat(timespec="seconds")
 
 
 async def test_a_second_run_over_an_erased_municipality_changes_nothing(leaver: Leaver, quiet: Quiet) -> None:

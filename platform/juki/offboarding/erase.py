@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -179,7 +180,8 @@ async def _kms(run: _Run) -> Facts:
     """Every key that ever wrapped a root of this municipality: disabled, then its deletion scheduled."""
     kms = run.fleet.kms
     days = run.eraser.tenant.settings.leaving.key_deletion_days
-    due = disabled_at = run.fleet.clock()
+    disabled_at = run.fleet.clock()
+    due = run.case.key_deletion_due or disabled_at
     keys = _keys(run)
     for key_id in keys:
         state = await asyncio.to_thread(kms.state, key_id)
@@ -256,11 +258,16 @@ def _keys(run: _Run) -> tuple[str, ...]:
 def tenant_files(home: Path, code: str) -> list[Path]:
     """Files of a municipality below the state folder: every file with the code in its own or a folder's name."""
     found: set[Path] = set()
-    for match in home.rglob(f"*{code}*"):
-        if match.relative_to(home).parts[0] in _KEPT:
-            continue
+    for match in _named(home, code):
         found |= {match} if match.is_file() else {p for p in match.rglob("*") if p.is_file()}
     return sorted(found)
+
+
+def _named(home: Path, code: str) -> list[Path]:
+    """Files and folders that carry the code as a word of its own: a neighbour's running numbers hold the same digits."""
+    word = re.compile(rf"(?<![0-9A-Za-z])t?{code}(?![0-9A-Za-z])")
+    found = (match for match in home.rglob(f"*{code}*") if word.search(match.name))
+    return [match for match in found if match.relative_to(home).parts[0] not in _KEPT]
 
 
 def _destroy(path: Path) -> int:
@@ -277,8 +284,7 @@ def _destroy(path: Path) -> int:
 
 
 def _remove_folders(home: Path, code: str) -> None:
-    matches = [m for m in home.rglob(f"*{code}*") if m.is_dir() and m.relative_to(home).parts[0] not in _KEPT]
-    for match in matches:
+    for match in [m for m in _named(home, code) if m.is_dir()]:
         for folder in sorted((p for p in [match, *match.rglob("*")] if p.is_dir()), reverse=True):
             with contextlib.suppress(OSError):
                 folder.rmdir()

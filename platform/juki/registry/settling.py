@@ -40,7 +40,9 @@ async def hold(op: Operation, change: Change, base: Mapping[str, int]) -> None:
     await store.lock(op.session, "atena", {*atena_nos, *base})
     numbers = changes.numbers(change).values()
     await store.lock(op.session, "number", {op.ring.index.unique(kind, number).hex() for kind, number in numbers})
-    if any(not p.resident_code for p in changes.newcomers(change).values()) or change.reason.startswith("resident_code"):
+    if any(not p.resident_code for p in changes.newcomers(change).values()) or change.reason.startswith(
+        "resident_code"
+    ):
         await store.lock(op.session, "stock", ("resident_code",))
 
 
