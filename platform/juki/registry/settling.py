@@ -19,7 +19,6 @@ from juki.registry.resident import Record, Status
 from juki.registry.scene import Drawn, Needs, Scene
 from juki.registry.timeline import Event
 
-
 _STRIDE_MAX: Final = 10_000
 
 
