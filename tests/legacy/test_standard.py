@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from juki.legacy.standard import TABLES
 from juki.problem import Conflict, Invalid
 from juki.registry import enter_protection, suppress
 from juki.registry.model import GROUPS, Level, Measure, Process, Record, SupportMeasure
-from juki.tenancy import Fleet
+from juki.tenancy import Fleet, connect, find, running_numbers
 
 CODE = "075418"
 
@@ -67,6 +68,10 @@ async def test_an_export_taken_into_another_tenant_is_equal_file_by_file(
     assert found.rows["support_measures.csv"] > 0
     assert found.rows["suppression.csv"] == 1
     assert found.rows["import_decision.csv"] == 1
+    with closing(connect(config, "deploy")) as deploy:
+        numbers = {n.name: n for n in running_numbers(deploy, find(deploy, scratch))}
+    assert [n for n in numbers.values() if n.behind] == []
+    assert all(numbers[f"{name}_seq"].used > 0 for name in ("event", "measure", "suppression", "import"))
     with pytest.raises(Conflict) as refused:
         await asyncio.to_thread(legacy.import_standard, fleet, scratch, legacy.folder_reader(folder))
     assert refused.value.code == "legacy.not_empty"

@@ -77,7 +77,8 @@ def test_the_newest_revision_forced_a_second_time_leaves_no_trace(fresh_config: 
     with closing(connect(fresh_config, "deploy")) as deploy:
         assert lines_of(deploy, "t075418") == before
     assert result.outcome == "halted"
-    assert [(f.code, f.sqlstate) for f in result.failed] == [("075418", "42P07")]
+    assert [f.code for f in result.failed] == ["075418"]
+    assert result.failed[0].sqlstate in ("42P07", "42723", "42701")  # a table, function or column is there already
 
 
 def test_a_failure_halts_the_fleet_and_the_next_run_goes_on(fleet_of_six: Config) -> None:

@@ -1,4 +1,4 @@
-"""`juki tenant add | list | show | check | suspend | resume`."""
+"""`juki tenant add | list | show | check | numbers | suspend | resume`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ import msgspec
 
 from juki.commands import Commands
 from juki.config import load
-from juki.tenancy import Tenant, add, check, connect, find, halt, list_tenants, prepare_control, read_file
+from juki.tenancy import (
+    Tenant,
+    add,
+    beyond_use,
+    check,
+    connect,
+    find,
+    halt,
+    list_tenants,
+    prepare_control,
+    read_file,
+    running_numbers,
+)
 from juki.vault import open_kms
 
 
@@ -26,6 +38,7 @@ def register(commands: Commands) -> None:
         ("list", _list, "the whole directory"),
         ("show", _show, "one municipality with its settings"),
         ("check", _check, "whether directory, schema, roles, grants, revisions and key agree"),
+        ("numbers", _numbers, "after a restore: put every running number beyond the numbers in use"),
         ("suspend", _suspend, "stop all work for a municipality at once"),
         ("resume", _resume, "let work go on"),
     ):
@@ -77,6 +90,18 @@ def _check(options: argparse.Namespace) -> int:
     )
     _print(options, msgspec.to_builtins(findings), text)
     return 1 if any(f.fault for f in findings) else 0
+
+
+def _numbers(options: argparse.Namespace) -> int:
+    with connect(load(os.environ), "deploy") as deploy:
+        tenant = find(deploy, options.code)
+        before = {number.name: number.stands for number in running_numbers(deploy, tenant)}
+        after = beyond_use(deploy, tenant)
+    moved = [number for number in after if number.stands != before[number.name]]
+    lines = [f"{number.name}  {before[number.name]} -> {number.stands}" for number in moved]
+    text = "\n".join(lines) or "every running number stands beyond the numbers in use"
+    _print(options, {"moved": {n.name: [before[n.name], n.stands] for n in moved}}, text)
+    return 0
 
 
 def _suspend(options: argparse.Namespace) -> int:

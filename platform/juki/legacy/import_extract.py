@@ -15,7 +15,7 @@ from juki.access.model import Caller
 from juki.audit import operation
 from juki.dates import today_in_japan
 from juki.legacy import layout as layouts
-from juki.legacy import reconcile
+from juki.legacy import numbering, reconcile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Counts, Entry, Report
 from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
@@ -64,6 +64,7 @@ async def run_import(
         started = time.monotonic()
         run = await _register(fleet, caller, plan, medium or plan.source.slip.medium)
         await asyncio.to_thread(_write_all, fleet, tenant, plan, run, progress, started)
+        await asyncio.to_thread(numbering.beyond_imported, fleet, tenant)
         found = await asyncio.to_thread(_compare, fleet, tenant, plan, run)
         seconds = time.monotonic() - started
         async with operation(fleet, caller, "legacy.import_end", purpose=PURPOSE, right="import.run") as op:

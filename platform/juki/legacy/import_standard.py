@@ -31,7 +31,7 @@ from juki.legacy.store.chunk import Rows, by_column, copy_table, measure_rows, r
 from juki.problem import Conflict, Invalid, Unavailable
 from juki.registry import event_row
 from juki.registry.model import Event, Measure, Record
-from juki.tenancy import Fleet, Tenant, bulk, connect, enter_write, find
+from juki.tenancy import Fleet, Tenant, beyond_use, bulk, connect, enter_write, find
 from juki.vault import TenantRing
 
 _BATCH: Final = 2000
@@ -82,6 +82,7 @@ def _restore(
         if listed is not None:
             with reader(listed.name) as file:
                 _table(connection, tenant, ring, table, _Checked(file, listed))
+    beyond_use(connection, tenant)
 
 
 class _Checked:
@@ -153,23 +154,18 @@ def _residents(
 
 
 def _events(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, rows: Iterator[list[str]]) -> None:
-    last = 0
     for batch in _batches(rows):
         events: list[Event] = [EVENTS.value(row, EVENTS_FILE) for row in batch]
         copy_table(connection, tenant, "event", by_column(event_row(ring, event) for event in events))
-        last = max([last, *(event.event_no for event in events)])
-    table_store.advance(connection, tenant, "event_seq", last)
 
 
 def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, rows: Iterator[list[str]]) -> None:
-    last = 0
     subjects: dict[str, dict[tuple[object, ...], None]] = {}
     for batch in _batches(rows):
         measures: list[Measure] = [MEASURES.value(row, MEASURES_FILE) for row in batch]
         tables: dict[str, Rows] = {}
         for measure in measures:
             measure_rows(ring, measure, tables)
-            last = max(last, measure.measure_no)
         for table in [name for name in tables if name.startswith("support_subject")]:
             known = subjects.setdefault(table, {})
             fresh = [row for row in dict.fromkeys(tables[table]) if row not in known]
@@ -177,7 +173,6 @@ def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantR
             tables[table] = fresh
         for table, ready in tables.items():
             copy_table(connection, tenant, table, by_column(ready))
-    table_store.advance(connection, tenant, "measure_seq", last)
 
 
 def _table(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, table: str, source: _Checked) -> None:

@@ -125,14 +125,3 @@ def measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRi
             entered_by=row[4],
             content=ring.open("support_measure", "support", str(row[0]), row[1], bytes(row[5]), SupportMeasure),
         )
-
-
-def advance(connection: psycopg.Connection[Any], tenant: Tenant, sequence: str, past: int) -> None:
-    """Draw from a sequence until it is past a number: a service may draw, not set."""
-    query = sql.SQL("SELECT max(nextval({})) FROM generate_series(1, %s)").format(
-        sql.Literal(f"{tenant.schema}.{sequence}")
-    )
-    reached = 0
-    while reached < past:
-        row = connection.execute(query, (max(1, past - reached),)).fetchone()
-        reached = int(row[0]) if row else past

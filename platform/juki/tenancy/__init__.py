@@ -13,6 +13,7 @@ from juki.tenancy.resealing import SealedColumn
 from juki.tenancy.revisions import Revision, load_tree
 from juki.tenancy.rollout import HOUSED, Rollout, Step, plan, roll_out, shape_gate
 from juki.tenancy.rotation import IndexedTables, Progress, Refill, Turned, rotate_index, rotate_kms, rotate_root
+from juki.tenancy.running import Running, beyond_use, running_numbers
 from juki.tenancy.session import TenantSession
 from juki.tenancy.shape import drifted, expected
 
@@ -31,6 +32,7 @@ __all__ = [
     "Refill",
     "Revision",
     "Rollout",
+    "Running",
     "SealedColumn",
     "Settings",
     "Step",
@@ -39,6 +41,7 @@ __all__ = [
     "TenantSession",
     "Turned",
     "add",
+    "beyond_use",
     "bulk",
     "change_state",
     "check",
@@ -60,6 +63,7 @@ __all__ = [
     "rotate_index",
     "rotate_kms",
     "rotate_root",
+    "running_numbers",
     "shape_gate",
     "system_clock",
 ]

@@ -12,6 +12,7 @@ from juki.tenancy.keys import PURPOSES, is_usable
 from juki.tenancy.migrating import applied
 from juki.tenancy.provisioning import find
 from juki.tenancy.revisions import load_tree
+from juki.tenancy.running import running_numbers
 from juki.tenancy.session import Row
 from juki.vault import Kms
 
@@ -33,6 +34,7 @@ def check(deploy: psycopg.Connection[Row], kms: Kms, code: str) -> list[Finding]
         Finding(what="roles and their members", fault=_roles_fault(deploy, tenant)),
         Finding(what="home and directory agree", fault=_home_fault(deploy, tenant)),
         Finding(what="revisions", fault=_revisions_fault(deploy, tenant)),
+        Finding(what="running numbers", fault=_numbers_fault(deploy, tenant)),
     ]
 
 
@@ -94,3 +96,12 @@ def _revisions_fault(deploy: psycopg.Connection[Row], tenant: Tenant) -> str:
         return f"applied with another text: {', '.join(changed)}"
     missing = [id_ for id_ in wanted if id_ not in known]
     return f"missing: {', '.join(missing)} (run `juki migrate`)" if missing else ""
+
+
+def _numbers_fault(deploy: psycopg.Connection[Row], tenant: Tenant) -> str:
+    try:
+        behind = [number.name for number in running_numbers(deploy, tenant) if number.behind]
+    except (psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName):
+        deploy.rollback()
+        return "cannot be compared before the newest revision is applied"
+    return f"behind the numbers in use: {', '.join(behind)} (run `juki tenant numbers`)" if behind else ""
