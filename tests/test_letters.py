@@ -97,6 +97,7 @@ def test_half_width_kana_comes_back_whole() -> None:
 def test_full_kana_leaves_every_stored_character_alone() -> None:
     """A stored name is never normalised: U+FA19 and full-width letters stay."""
     assert letters.full_kana("神ＡＢ①ﾊﾞ") == "神ＡＢ①バ"
+    assert letters.full_kana("ｱﾝﾅ-ﾏﾘｰ 1-2") == "アンナ－マリー\u30001-2"
 
 
 def test_gaiji_are_identified_by_the_municipality_table_and_the_rest_is_named() -> None:

@@ -289,10 +289,13 @@ def _katakana(text: str) -> str:
 
 @lru_cache(maxsize=_MEMO)
 def full_kana(text: str) -> str:
-    """半角カナ to full width, voicing marks joined, ASCII space to U+3000; every other character stays as it is."""
+    """半角カナ to full width, voicing marks joined, a hyphen between kana with them, ASCII space to U+3000; every other
+    character stays as it is.
+    """
     if text.isascii():
         return text.replace(" ", "\u3000")
-    return _HALF.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text).replace(" ", "\u3000")
+    wide = _HALF.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
+    return _BETWEEN_KANA.sub("－", wide).replace(" ", "\u3000")
 
 
 @lru_cache(maxsize=_MEMO)
@@ -338,6 +341,7 @@ _DROPPED: Final = frozenset(" \u3000\t\u00a0・･.,'’‘`´")
 _DASHES: Final = frozenset("-‐‑‒–—―−－ー")
 _SMALL_NAMES: Final = {"ヶ": "ケ", "ヵ": "カ", "ヰ": "イ", "ヱ": "エ"}
 _HALF: Final = re.compile("[\uff61-\uff9f]+")
+_BETWEEN_KANA: Final = re.compile("(?<=[ァ-ヺー])-(?=[ァ-ヺ])")
 _KANJI_DIGITS: Final = {c: n for n, c in enumerate("〇一二三四五六七八九")}
 _CHOME: Final = re.compile("([〇一二三四五六七八九十]{1,3}|[0-9]{1,3})丁目-?")
 _NUMBERING: Final = re.compile("(?:番地ノ|番地|番ノ|番|号)-?(?=[0-9]|$)|(?<=[0-9])(?:ノ|之)(?=[0-9])")

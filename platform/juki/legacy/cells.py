@@ -36,7 +36,7 @@ _PLAIN_NAME: Final = re.compile("[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\
 _PLAIN_TEXT: Final = re.compile(
     "[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]+"
 )
-_HALF_KANA: Final = re.compile("[\uff66-\uff9f -]+")
+_HALF_KANA: Final = re.compile("[\uff66-\uff9f ]+")
 
 Convert = Callable[[str], Any]
 Load = Callable[[Any], Any]
