@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Any, Final, Literal, LiteralString
+from typing import Any, Final, LiteralString
 
 import msgspec
 
@@ -407,25 +407,6 @@ async def draw(session: TenantSession, sequence: LiteralString, count: int) -> l
         "SELECT nextval('{t}." + sequence + "') FROM generate_series(1, %(count)s)", {"count": count}
     )
     return [row[0] for row in rows]
-
-
-async def taken(session: TenantSession, numbers: Sequence[str], kind: Literal["atena", "setai"]) -> frozenset[str]:
-    """Of some 宛名番号 or 世帯番号, those that somebody has or had."""
-    if not numbers:
-        return frozenset()
-    if kind == "atena":
-        sql: LiteralString = "SELECT DISTINCT atena_no FROM {t}.resident_version WHERE atena_no = ANY(%(numbers)s)"
-    else:
-        sql = "SELECT DISTINCT setai_no FROM {t}.resident_version WHERE setai_no = ANY(%(numbers)s)"
-    return frozenset(row[0] for row in await session.fetch(sql, {"numbers": list(numbers)}))
-
-
-async def beyond_use(session: TenantSession, atena_digits: int, setai_digits: int) -> None:
-    """Put every running number of the tenant beyond the numbers in use."""
-    await session.fetch(
-        "SELECT name FROM {t}.numbers_beyond_use(%(atena_digits)s, %(setai_digits)s, true)",
-        {"atena_digits": atena_digits, "setai_digits": setai_digits},
-    )
 
 
 def page_query(sql: LiteralString, schema: str) -> bytes:
