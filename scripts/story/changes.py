@@ -6,16 +6,15 @@ import datetime as dt
 import random
 from typing import Any
 
+from juki.dates import today_in_japan
 from juki.numbers import my_number_check_digit, resident_code_check_digit
 from story.clerk import Clerk, code_of, ok
 from story.world import IWAKI, World, proved
 
-JST = dt.timezone(dt.timedelta(hours=9))
-
 
 def today() -> dt.date:
     """The business day in Japan."""
-    return dt.datetime.now(JST).date()
+    return today_in_japan(dt.datetime.now(dt.UTC))
 
 
 def days_ago(days: int) -> str:
@@ -171,7 +170,7 @@ def change_address(world: World) -> dict[str, object]:
     """転居 of the whole household; the day before still shows the old address."""
     family = world.shared["family"]
     address = {"text": "福島県いわき市小名浜花畑町34番地の2", "code": "07204400002", "postal": "9718101"}
-    known = dt.datetime.now(JST)
+    known = dt.datetime.now(dt.UTC)
     result = settle(world, {"form": "relocate", "occurred_on": days_ago(1), "atena_nos": family, "address": address})
     for atena_no in family:
         proved(

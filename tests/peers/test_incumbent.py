@@ -120,3 +120,10 @@ def test_a_character_that_nobody_identified_takes_its_variation_selector_along()
     """A selector left behind would stand in no character set: 葛 with a selector may come first in a name."""
     assert unidentified("葛\U000e0102西　秀樹", "\ue0f0") == "\ue0f0西　秀樹"
     assert unidentified("渡邉\U000e0104　空", "\ue0f0") == "\ue0f0邉\U000e0104　空"
+
+
+def test_an_extract_is_dated_by_the_day_in_japan(tmp_path: Path) -> None:
+    """An hour after midnight in Japan a machine elsewhere still has yesterday; the office has today."""
+    night = dt.datetime(2026, 4, 1, 16, 30, tzinfo=dt.UTC)
+    slip = generate("075418", tmp_path, residents=20, seed=1, clock=lambda: night)
+    assert slip.as_of == "2026-04-02"

@@ -7,17 +7,20 @@ extract (`faults.json`), so that an import can be judged row by row.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from juki.dates import today_in_japan
 from juki.letters import clusters
 from juki.peers.columns import INDEX
 from juki.peers.faults import Fault, Line, csv_faults, fixed_faults
 from juki.peers.forms import FIXED_RESIDENT, UNIDENTIFIED, CsvForm, FixedForm, Form, Sink, Written
 from juki.peers.people import NAME, STATUS, HouseholdRows, Settlement
 from juki.problem import Invalid, Unavailable
+from juki.tenancy import system_clock
 
 _STOCK_SHARE: Final = 20  # one free 住民票コード per so many residents
 _MIN_STOCK: Final = 200
@@ -61,8 +64,11 @@ def generate(
     layout: str = "",
     as_of: dt.date | None = None,
     faults: bool = True,
+    clock: Callable[[], dt.datetime] = system_clock,
 ) -> Extract:
     """Write an extract of about `residents` persons to a new or empty folder and return its slip.
+
+    `as_of` is the day of the extract, today in Japan where left out.
 
     Invalid `incumbent.*` for arguments that make no sense, Unavailable `incumbent.disk` where the disk refuses.
     """
@@ -71,7 +77,7 @@ def generate(
     name = layout or ("cp932-fixed" if municipality[2] == "2" else "utf8-csv")
     if name not in FORMS:
         raise Invalid("incumbent.layout", f"layouts are {', '.join(FORMS)}")
-    day = as_of or dt.date.today()  # noqa: DTZ011 - the office's own calendar day
+    day = as_of or today_in_japan(clock())
     try:
         _empty_folder(out)
         return _Writer(municipality, out, seed, FORMS[name](), day, faults).run(residents)
