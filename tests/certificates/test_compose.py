@@ -182,3 +182,54 @@ def test_what_is_said_to_be_disclosed_is_what_is_printed(
     assert "my_number" in items
     assert "card_number" not in items
     assert "domicile" not in items
+
+
+_FILED_UNDER = {
+    "head_name": "relationship",
+    "registered_domicile": "domicile",
+    "family_head": "domicile",
+    "removal_reason": "removal",
+    "removal_on": "removal",
+    "removal_to": "removal",
+    "category": "residence",
+    "residence_status": "residence",
+    "residence_period": "residence",
+    "residence_expires": "residence",
+}
+
+
+@pytest.mark.parametrize("asked", [(), tuple(Item)])
+@pytest.mark.parametrize("kind", list(CertificateKind))
+def test_every_printed_item_stands_in_the_disclosure_row(
+    japanese: Callable[..., Record],
+    foreign: Callable[..., Record],
+    application: Callable[..., Application],
+    office: Office,
+    now: dt.datetime,
+    kind: CertificateKind,
+    asked: tuple[Item, ...],
+) -> None:
+    """R-1-1.1-ISS-01: nothing leaves on paper that the history of disclosures does not name."""
+    for record in (japanese(1), foreign(1)):
+        given = application(record, kind=kind, items=asked)
+        sheet = compose(given, Household(setai_no="9000000001", members=(record,)), office, now=now)
+        printed = {f.item for page in sheet.pages for b in page.blocks for f in b.fields if f.value != OMITTED}
+        kana = {"kana"} if Item.KANA in asked else set[str]()  # stands in the box of the name
+        assert {_FILED_UNDER.get(item, item) for item in printed} | kana == set(disclosed_items(given, record))
+
+
+def test_a_foreign_name_is_printed_in_roman_letters_and_in_kanji_where_both_are_held(
+    foreign: Callable[..., Record], application: Callable[..., Application], office: Office, now: dt.datetime
+) -> None:
+    """氏名 of a 外国人住民 as on the residence card; a name held once is printed once."""
+
+    def name_of(**names: str) -> str:
+        held = foreign(1)
+        assert held.basic is not None
+        record = msgspec.structs.replace(held, basic=msgspec.structs.replace(held.basic, **names))
+        sheet = compose(application(record), Household(setai_no="9000000001", members=(record,)), office, now=now)
+        return next(f.value for f in sheet.pages[0].blocks[0].fields if f.item == "name")
+
+    assert name_of(name="王　偉", name_roman="WANG WEI", name_kanji="王　偉") == "WANG WEI　王　偉"
+    assert name_of(name="SMITH JOHN", name_roman="SMITH JOHN") == "SMITH JOHN"
+    assert name_of(name="李　明") == "李　明"

@@ -25,6 +25,7 @@ from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
 from juki.registry.model import (
     Document,
     Level,
+    MoveOut,
     Place,
     Process,
     Reception,
@@ -255,6 +256,25 @@ async def test_a_lost_answer_is_fetched_by_its_number_until_the_paper_is_handed_
     assert caught.value.code == "certificates.handed_over"
 
 
+async def test_a_paper_with_the_individual_number_is_fetched_again_only_by_who_may_see_it_and_is_marked(
+    run: Run, application: Callable[..., Application]
+) -> None:
+    """R-A-3.3-LOG-01: a second look at a printed 個人番号 takes its right and is a touch of the number."""
+    issued = await _issue(run, application(items=(Item.MY_NUMBER,), purpose="tax"))
+    with pytest.raises(Refused) as caught:
+        await run(lambda op: certificates.fetch_again(op, issued.issue_no), rights=("certificate.issue",))
+    assert caught.value.code == "certificates.item_right_missing"
+    touched: dict[str, bool] = {}
+
+    async def fetch(op: Operation) -> Issued:
+        again = await certificates.fetch_again(op, issued.issue_no)
+        touched.update(op.subjects)
+        return again
+
+    assert (await run(fetch)).pdf == issued.pdf
+    assert touched == {"0000000001": True}
+
+
 async def test_papers_nobody_fetched_are_forgotten_at_the_end_of_the_day(
     run: Run, application: Callable[..., Application]
 ) -> None:
@@ -368,6 +388,34 @@ async def test_a_draft_is_never_certified_and_the_clerk_is_told_that_one_waits(
     assert "梅本21番地の4" in text
 
 
+async def test_whoever_told_of_moving_out_gets_a_copy_that_says_so_and_the_clerk_is_warned(
+    run: Run, put: Run, japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """転出予定: the record stands until its day, and the paper names the day."""
+    person = japanese(1, atena_no="0000000077", setai_no="8000000077", my_number=None, resident_code=None)
+    await run(lambda op: put(op, person))
+    leaving = MoveOut(
+        occurred_on=RegistryDate(2999, 12, 1),
+        notified_on=dt.date(2026, 11, 2),
+        atena_nos=("0000000077",),
+        destination=Place(text="東京都千代田区千代田1番1号"),
+    )
+    paper = Reception(
+        form_no="R8-000778", notifier="渡邉　太郎", document=Document.MY_NUMBER_CARD, checked_by="op-entry"
+    )
+    entry = (*CLERK, "resident.search", "change.enter")
+    case_no = await run(lambda op: registry.enter(op, leaving, paper), rights=entry, actor="op-entry")
+    typed = {"occurred_on": "2999-12-01", "notified_on": "2026-11-02"}
+    await run(lambda op: registry.confirm(op, case_no, typed), rights=("change.confirm",), actor="op-check")
+    asked = application("0000000077", requester=_requester("0000000077"))
+    ready = await run(lambda op: certificates.prepare(op, asked))
+    assert ready.warnings == ("certificates.warn_leaving",)
+    issued = await run(lambda op: certificates.issue(op, ready.token))
+    text = PdfReader(io.BytesIO(issued.pdf)).pages[0].extract_text()
+    assert "転出予定" in text
+    assert "千代田" not in text
+
+
 def _requester(atena_no: str = "", **more: Any) -> Requester:
     return Requester(name="請求　人", identity=IdentityCheck.PHOTO, atena_no=atena_no, **more)
 
@@ -422,7 +470,7 @@ async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_t
     """支援措置: the rules are asked again at the moment of issue."""
     ready = await run(lambda op: certificates.prepare(op, _third(application, "0000000007")))
     measure = SupportMeasure(
-        name="渡邉　七郎",
+        name="渡邉　太郎",
         birth=RegistryDate(1957, 4, 7),
         address="福島県いわき市",
         atena_no="0000000007",

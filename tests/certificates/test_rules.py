@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,3 +230,25 @@ def test_no_combination_lets_a_number_or_a_protected_person_out_to_an_outsider(
     if protected:
         assert verdict.warnings
         assert relation is Relation.OFFICIAL or asker == WHO["self"]
+
+
+def test_people_struck_out_at_different_homes_are_not_put_under_one_address(
+    japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """様式 20.1.2 has one box for the address and one for the head: what is not common to all cannot be printed there."""
+    gone = {"status": Status.DECEASED, "removal": Removal(reason="死亡")}
+    one, two = japanese(1, **gone), japanese(2, **gone)
+    assert one.basic is not None
+    assert two.address is not None
+    moved = msgspec.structs.replace(two, address=msgspec.structs.replace(two.address, address=Place(text="別の住所")))
+    widow = msgspec.structs.replace(two, basic=msgspec.structs.replace(one.basic, head_name="渡邉　花子"))
+
+    def refusal(*records: Record, items: tuple[Item, ...] = ()) -> str:
+        asked = application(*records, kind=CertificateKind.REMOVED, items=items)
+        together = frozenset(r.atena_no for r in records)
+        return judge(asked, records, household=together, guards={}, rights=frozenset()).refusal
+
+    assert refusal(one, two) == ""
+    assert refusal(one, moved) == "certificates.one_home"
+    assert refusal(one, widow) == ""
+    assert refusal(one, widow, items=(Item.RELATIONSHIP,)) == "certificates.one_home"

@@ -176,10 +176,16 @@ def _person(application: Application, record: Record) -> tuple[Field, ...]:
 
 def _names(record: Record, basic: Basic, asked: frozenset[Item]) -> tuple[Field, ...]:
     kana = basic.name_kana if Item.KANA in asked else ""
-    name = _field("name", "氏名", f"（{kana}）\n{basic.name}" if kana else basic.name)
+    written = _written_name(basic) if record.kind is Kind.FOREIGN else basic.name
+    name = _field("name", "氏名", f"（{kana}）\n{written}" if kana else written)
     if record.kind is Kind.FOREIGN:
         return name, _field("alias", "通称", basic.alias)
     return name, _field("former_surname", "旧氏", basic.former_surname)
+
+
+def _written_name(basic: Basic) -> str:
+    """氏名 of a foreign resident as on the residence card: in roman letters, and in kanji beside them where both are held."""
+    return "　".join(dict.fromkeys(name for name in (basic.name_roman, basic.name, basic.name_kanji) if name.strip()))
 
 
 def _birth(record: Record, basic: Basic, asked: frozenset[Item]) -> tuple[Field, ...]:
@@ -309,9 +315,11 @@ def fiscal_year(now: dt.datetime) -> int:
 
 def disclosed_items(application: Application, record: Record) -> tuple[str, ...]:
     """Names of what a paper says of one person, for the issue history and the disclosure row."""
-    always = ("name", "birth", "sex", "address", "resident_since", "address_since", "notified_on", "previous_address")
     foreign = record.kind is Kind.FOREIGN
-    chosen = (i.value for i in Item if i in application.items and (foreign or i not in FOREIGN_ITEMS))
+    names = ("name", "alias" if foreign else "former_surname", "birth", "sex")
+    moves = ("address", "resident_since", "address_since", "notified_on", "previous_address", "moved_within_from")
+    lacking = {Item.DOMICILE} if foreign else FOREIGN_ITEMS
+    chosen = (i.value for i in Item if i in application.items and i not in lacking)
     removal = ("removal",) if application.kind is CertificateKind.REMOVED else ()
     leaving = ("leaving",) if is_leaving(record) else ()
-    return (*always, *chosen, *removal, *leaving)
+    return (*names, *moves, *chosen, *removal, *leaving)

@@ -6,12 +6,13 @@ import asyncio
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from juki.audit import Operation
 from juki.certificates import render, store
 from juki.certificates.compose import compose, disclosed_items, fiscal_year, label
-from juki.certificates.model import Application, Disposal, Issued, IssueEntry, Item, Relation
+from juki.certificates.model import RIGHT_OF_ITEM, Application, Disposal, Issued, IssueEntry, Item, Relation
 from juki.certificates.office import office_of
 from juki.certificates.prepare import digest_of, ensure_allowed, gather, judge_subject
 from juki.certificates.rules import fee_yen
@@ -88,8 +89,9 @@ async def _again(op: Operation, application_no: int, earlier: list[store.IssueRo
     if hashlib.sha256(pdf).digest() != earlier[0].pdf_digest:
         raise JukiError("certificates.digest_differs", "the spooled paper is not the one that was issued")
     for row in earlier:
-        for atena_no in await store.persons_of(op, row.issue_no):
-            op.touch(atena_no)
+        for atena_no, items in await store.persons_of(op, row.issue_no):
+            _need_rights(op, items)
+            op.touch(atena_no, my_number=Item.MY_NUMBER.value in items)
     return Issued(
         pdf=pdf,
         labels=tuple(row.label for row in earlier),
@@ -103,8 +105,17 @@ async def _again(op: Operation, application_no: int, earlier: list[store.IssueRo
     )
 
 
+def _need_rights(op: Operation, items: Sequence[str]) -> None:
+    """A paper holds what it was issued with, so reading it again takes the rights to those items."""
+    if any(item.value in items and not op.caller.may(right) for item, right in RIGHT_OF_ITEM.items()):
+        raise Refused("certificates.item_right_missing", "the duty does not carry the right to an item")
+
+
 async def fetch_again(op: Operation, number: str) -> Issued:
-    """再取得: the paper of a 発行番号 whose answer was lost, until it is handed over or its day has passed."""
+    """再取得: the paper of a 発行番号 whose answer was lost, until it is handed over or its day has passed.
+
+    Refused `certificates.item_right_missing` for a paper with an item that this clerk may not see.
+    """
     application_no = await store.application_of_label(op, number)
     return await _again(op, application_no, await store.issued(op, application_no))
 
@@ -121,7 +132,7 @@ async def clear_spool(op: Operation, *, older_than: dt.timedelta = dt.timedelta(
 
 async def dispose(op: Operation, issue_no: int, reason: Disposal) -> None:
     """書損・誤交付: write down that a sheet set was spoiled; its number stays used. Conflict where it is written already."""
-    for atena_no in await store.persons_of(op, issue_no):
+    for atena_no, _ in await store.persons_of(op, issue_no):
         op.touch(atena_no)
     try:
         await store.add_disposal(op, issue_no, reason)

@@ -124,11 +124,22 @@ def _mismatch(application: Application, records: Sequence[Record], household: fr
     requester = application.requester.atena_no
     if len({record.setai_no for record in records}) > 1:
         return "certificates.one_household"
+    if not _share_a_home(application, records):
+        return "certificates.one_home"
     if application.relation is Relation.SELF and set(application.persons) != {requester}:
         return "certificates.not_self"
     if application.relation is Relation.HOUSEHOLD and requester not in household:
         return "certificates.not_household"
     return ""
+
+
+def _share_a_home(application: Application, records: Sequence[Record]) -> bool:
+    """The joint form has one box for 住所 and one for 世帯主; people struck out in different years may differ in both."""
+    homes = {
+        (r.address.address.text, r.address.address.building, r.address.address.country) for r in records if r.address
+    }
+    heads = {r.basic.head_name for r in records if r.basic} if Item.RELATIONSHIP in application.items else set[str]()
+    return len(homes) <= 1 and len(heads) <= 1
 
 
 def _guarded(application: Application, record: Record, guard: Guard) -> str:
@@ -179,7 +190,10 @@ def _warnings(application: Application, record: Record, guard: Guard) -> list[st
 
 def is_leaving(record: Record) -> bool:
     """転出予定者: still a resident, with a planned new address."""
-    return record.status is Status.RESIDENT and record.removal is not None and bool(record.removal.planned_address.text)
+    if record.status is not Status.RESIDENT or record.removal is None:
+        return False
+    planned = record.removal.planned_address
+    return bool(planned.text or planned.country)
 
 
 def fee_yen(application: Application, unit_yen: int) -> int:

@@ -255,12 +255,12 @@ async def add_disposal(op: Operation, issue_no: int, reason: Disposal) -> None:
         raise NotFound("certificates.number_unknown", "no paper carries this number")
 
 
-async def persons_of(op: Operation, issue_no: int) -> list[str]:
-    """宛名番号 of everyone on a sheet set."""
+async def persons_of(op: Operation, issue_no: int) -> list[tuple[str, list[str]]]:
+    """(宛名番号, names of the items) of everyone on a sheet set."""
     rows = await op.session.fetch(
-        "SELECT atena_no FROM {t}.certificate_person WHERE issue_no = %(no)s", {"no": issue_no}
+        "SELECT atena_no, items FROM {t}.certificate_person WHERE issue_no = %(no)s", {"no": issue_no}
     )
-    return [row[0] for row in rows]
+    return [(row[0], list(row[1])) for row in rows]
 
 
 async def entries(op: Operation, atena_no: str, limit: int) -> tuple[IssueEntry, ...]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Final
+
+import msgspec
 
 from juki.audit import Operation
 from juki.dates import from_date, today_in_japan
@@ -148,7 +150,10 @@ def _arrival(version: Record, now: dt.datetime) -> Event:
 
 
 async def current(op: Operation, atena_nos: Iterable[str], groups: Collection[str]) -> dict[str, Record]:
-    """The versions in force today of the residents named, with the groups named; unknown ones are left out."""
+    """The versions in force today of the residents named, with the groups named; unknown ones are left out.
+
+    Whoever has told that they will move out carries what is planned in `removal`, where that group is asked for.
+    """
     check_groups(op, groups)
     day = today_in_japan(op.now)
     rows = await store.rows_of(op.session, list(atena_nos))
@@ -158,7 +163,19 @@ async def current(op: Operation, atena_nos: Iterable[str], groups: Collection[st
         line = timeline(store.open_record(op.ring, row, ()) for row in own)
         held = in_force(line, day)
         if held is not None:
-            opened = store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups)
+            by_number = {row[1]: row for row in own}
+            opened = store.open_record(op.ring, by_number[held.version_no], groups)
+            if "removal" in groups and (leaving := _planned(held, line)) is not None:
+                planned = store.open_record(op.ring, by_number[leaving.version_no], ("removal",)).removal
+                opened = msgspec.structs.replace(opened, removal=planned)
             found[atena_no] = opened
             _touch(op, opened)
     return found
+
+
+def _planned(held: Record, line: Sequence[Record]) -> Record | None:
+    """転出予定: the coming version by which a resident leaves, None where none is known."""
+    if held.status is not Status.RESIDENT:
+        return None
+    coming = next((v for v in line if v.valid_from > held.valid_from and v.status is not Status.RESIDENT), None)
+    return coming if coming is not None and coming.status is Status.MOVED_OUT else None
