@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import threading
 from typing import Any
 
+import psycopg
 import pytest
 
 from juki import __main__ as juki
@@ -23,6 +27,11 @@ from juki.problem import Conflict, Invalid, JukiError, Misconfigured, NotFound, 
         (Misconfigured("x.y"), 4),
         (OSError(28, "No space left on device", "/somewhere/file"), 1),
         (ValueError("渡邉 太郎"), 1),
+        (psycopg.errors.UndefinedTable("渡邉 太郎"), 3),
+        (psycopg.errors.AdminShutdown("渡邉 太郎"), 3),
+        (psycopg.errors.ReadOnlySqlTransaction("渡邉 太郎"), 3),
+        (psycopg.errors.InsufficientPrivilege("渡邉 太郎"), 4),
+        (psycopg.errors.UniqueViolation("渡邉 太郎"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )
@@ -65,3 +74,40 @@ def test_asking_for_one_noun_starts_no_other() -> None:
     assert {name for name in juki.COMMANDS if name.replace("_", "-") in whole.format_help()} == set(juki.COMMANDS)
     with pytest.raises(SystemExit):
         one.parse_args(["tenant", "list"])
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("sleeping", ["in a thread's wait", "in an event loop"])
+def test_a_command_that_is_ended_cleans_up_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    sent: signal.Signals,
+    code: int,
+    sleeping: str,
+) -> None:
+    """Ctrl-C and SIGTERM alike: what is open is closed, one line, the shell's exit code."""
+    closed: list[str] = []
+
+    async def working() -> None:
+        try:
+            signal.raise_signal(sent)
+            await asyncio.sleep(600)
+        finally:
+            closed.append("closed")
+
+    def work(_: Any) -> int:
+        if sleeping == "in an event loop":
+            asyncio.run(working())
+        try:
+            signal.raise_signal(sent)
+            threading.Event().wait(600)
+        finally:
+            closed.append("closed")
+        return 0
+
+    monkeypatch.setattr(tenant, "_list", work)
+    before = signal.getsignal(signal.SIGTERM)
+    assert juki.main(["tenant", "list"]) == code
+    assert closed == ["closed"]
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -7,11 +7,17 @@ import importlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import FrameType
 from typing import Final
 
+from juki.commands.arguments import Parser
 from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
 
 COMMANDS: Final = (
@@ -28,17 +34,25 @@ COMMANDS: Final = (
     "tenant",
 )
 
+_CHATTY: Final = ("psycopg.pool", "juki.tenancy", "juki.vault")
+"""What these say of attempts in the background, a command's one message at its end says better."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed or refused, 2 usage, 3 unavailable (try again), 4 misconfigured."""
+    """Exit code: 0 done, 1 failed or refused, 2 usage, 3 unavailable (try again), 4 misconfigured.
+
+    130 and 143 where somebody interrupted or ended it, as a shell has it.
+    """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given:
+        parser().print_help()
+        return 0
     options = parser(given[0] if given else "").parse_args(given)
     as_json = bool(getattr(options, "json", False))
-    # the pool tries again in the background and says so each time; here one message at the end says it all
-    if given[:1] != ["serve"]:
-        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    ended: list[int] = []
     try:
-        return int(options.run(options) or 0)
+        with _ended_like_interrupted(ended), _quiet(() if given[0] in ("serve", "dev") else _CHATTY):
+            return int(options.run(options) or 0)
     except JukiError as e:
         return _tell(e, as_json=as_json)
     except BrokenPipeError:
@@ -52,19 +66,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _tell(fault, as_json=as_json)
     except KeyboardInterrupt:
         print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
-        return 130
+        return 128 + ended[0] if ended else 130
     except Exception as e:  # noqa: BLE001  a trace or a foreign message may quote a person's data
-        return _tell(_defect(e), as_json=as_json)
+        return _tell(_known(e) or _defect(e), as_json=as_json)
 
 
 def parser(wanted: str = "") -> argparse.ArgumentParser:
     """The command line: of one noun where `wanted` is one, which spares the start of all others; else the whole."""
-    top = argparse.ArgumentParser(prog="juki", description="住基: resident registry for many municipalities")
+    top = Parser(prog="juki", description="住基: resident registry for many municipalities")
+    top.add_argument("--version", action="version", version=f"juki {version('juki')}")
     nouns = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     module = wanted.replace("-", "_")
     for name in [module] if module in COMMANDS else COMMANDS:
         importlib.import_module(f"juki.commands.{name}").register(nouns)
     return top
+
+
+@contextmanager
+def _quiet(names: Sequence[str]) -> Generator[None, None, None]:
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def _ended_like_interrupted(ended: list[int]) -> Generator[None, None, None]:
+    """SIGTERM ends a command as Ctrl-C does: transactions are rolled back, the log hears of it, the exit code is 143."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.append(number)
+        interrupt = signal.getsignal(signal.SIGINT)  # an event loop that runs has its own
+        if not callable(interrupt):
+            raise KeyboardInterrupt
+        interrupt(number, frame)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _known(error: Exception) -> JukiError | None:
+    """What the database said, as one of the few kinds a caller knows; its words may quote a row and are dropped."""
+    if "psycopg" not in sys.modules:
+        return None
+    from juki.tenancy.session import known_problem
+
+    return known_problem(error)
 
 
 def _defect(error: Exception) -> JukiError:

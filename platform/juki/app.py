@@ -9,7 +9,7 @@ import logging
 import os
 import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from litestar.types import ControllerRouterHandler
 from juki import audit, console
 from juki.config import Config, load
 from juki.console.once import Once
-from juki.problem import JukiError
+from juki.problem import JukiError, Refused
 from juki.tenancy import Fleet
 from juki.web import (
     Limits,
@@ -50,6 +50,8 @@ _ROOT: Final = "/{code:str}/api/v1"
 
 def create() -> Litestar:
     """Factory for the server: settings from the environment; Misconfigured names what is missing."""
+    # the pool tells each of its attempts to reconnect; that the database is gone and back is said once elsewhere
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     return build(load(os.environ, require=("registry",)))
 
 
@@ -105,8 +107,12 @@ def health() -> dict[str, str]:
 
 @get("/readyz", opt=public("may traffic come"), tags=["operations"], security=[])
 async def ready(fleet: Fleet) -> Response[dict[str, str]]:
-    """Whether the database and the KMS answer; 503 names which does not, never why."""
-    parts = {"database": await _answers(fleet.tenants), "kms": await _answers(lambda: _kms(fleet))}
+    """Whether the database and the KMS answer; 503 names which does not, never why.
+
+    The KMS is asked for keys that the database holds, so without a database nothing is known of it.
+    """
+    database = await _answers(fleet.tenants)
+    parts = {"database": database, "kms": await _answers(lambda: _kms(fleet)) if database == "ok" else "unknown"}
     well = all(state == "ok" for state in parts.values())
     return Response({"status": "ok" if well else "unavailable", **parts}, status_code=200 if well else 503)
 
@@ -120,11 +126,15 @@ async def _answers(ask: Callable[[], Any]) -> str:
 
 
 async def _kms(fleet: Fleet) -> None:
-    """The keys of one open municipality are at hand or can be had."""
+    """The keys of one open municipality are at hand or can be had.
+
+    One whose key its owner has disabled says nothing about the KMS, and must not take the others out of service.
+    """
     for tenant in await fleet.tenants():
         if tenant.state == "active":
-            await fleet.keyring.get(tenant.code)
-            return
+            with suppress(Refused):
+                await fleet.keyring.get(tenant.code)
+                return
 
 
 def _api() -> Sequence[ControllerRouterHandler]:

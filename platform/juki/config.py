@@ -6,10 +6,11 @@ name nobody knows stops the start, because a misspelt limit that is silently ign
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -65,7 +66,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Connection string of one login; Misconfigured names the setting when it is empty."""
         value: str = getattr(self, f"dsn_{login}")
         if not value:
-            name = f"{PREFIX}DSN_{login.upper()}"
+            name = setting_of(login)
             raise Misconfigured(
                 "config.missing", f"{name} is not set", remedy=f"set {name}, or run `juki db start` for a local server"
             )
@@ -80,6 +81,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def kms_spec(self) -> str:
         """`local:PATH` or `aws:REGION`; without a setting, the local store under the state folder."""
         return self.kms or f"local:{self.home_path / 'kms'}"
+
+
+def setting_of(login: Login) -> str:
+    """Name of the setting with a login's connection string."""
+    return f"{PREFIX}DSN_{login.upper()}"
 
 
 def load(env: Mapping[str, str], file: Path | None = None, *, require: tuple[Login, ...] = ()) -> Config:
@@ -101,7 +107,7 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, Any]:
         if bare == name or bare in _OUTSIDE or bare.startswith(_TESTS_ONLY):
             continue
         if bare.lower() not in known:
-            raise Misconfigured("config.unknown", f"{name} is not a setting", remedy=_remedy())
+            raise Misconfigured("config.unknown", f"{name} is not a setting", remedy=_meant(bare.lower(), PREFIX))
         settings[bare.lower()] = value
     return settings
 
@@ -117,13 +123,20 @@ def _file_of(env: Mapping[str, str], given: Mapping[str, Any]) -> Path | None:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        # the driver of text quotes the bytes, and the file holds passwords
+        raise Misconfigured("config.not_toml", f"{path} is not UTF-8 text", remedy="save it as UTF-8") from None
     except OSError as e:
-        raise Misconfigured("config.unreadable", f"cannot read {path}", remedy="check JUKI_CONFIG") from e
+        raise Misconfigured(
+            "config.unreadable",
+            f"cannot read {path} ({e.strerror})",
+            remedy="name a readable TOML file in JUKI_CONFIG, or leave JUKI_CONFIG out",
+        ) from e
     except tomllib.TOMLDecodeError as e:
-        raise Misconfigured("config.not_toml", f"{path}: {e}") from e
+        raise Misconfigured("config.not_toml", f"{path} is not TOML: {e}", remedy="correct the line named") from e
     for name in settings:
         if name not in Config.__struct_fields__:
-            raise Misconfigured("config.unknown", f"{name} in {path} is not a setting", remedy=_remedy())
+            raise Misconfigured("config.unknown", f"{name} in {path} is not a setting", remedy=_meant(name, ""))
     return settings
 
 
@@ -132,7 +145,10 @@ def _checked(settings: dict[str, Any]) -> Config:
         config = msgspec.convert(settings, Config, strict=False)
     except msgspec.ValidationError as e:
         # the message names the path and the expected type, never the value: a DSN carries a password
-        raise Misconfigured("config.wrong", f"{PREFIX}{_field_of(str(e)).upper()}: {e}", remedy=_remedy()) from None
+        name, said = _field_of(str(e)), str(e).partition(" - at ")[0]
+        raise Misconfigured(
+            "config.wrong", f"{PREFIX}{name.upper()}: {_expectation(name, said)}", remedy=_remedy()
+        ) from None
     for name in Config.__struct_fields__:
         value = getattr(config, name)
         if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
@@ -142,8 +158,23 @@ def _checked(settings: dict[str, Any]) -> Config:
     return config
 
 
+def _expectation(name: str, message: str) -> str:
+    """What is expected; a choice is listed, and no value is quoted."""
+    if not message.startswith("Invalid enum value"):
+        return f"{message[:1].lower()}{message[1:]}"
+    kind: Any = next(field.type for field in msgspec.structs.fields(Config) if field.name == name)
+    return f"expected one of {', '.join(get_args(kind))}"
+
+
 def _field_of(message: str) -> str:
     return message.rpartition("$.")[2].strip("`'\" ")
+
+
+def _meant(name: str, prefix: str) -> str:
+    near = difflib.get_close_matches(name, Config.__struct_fields__, n=1)
+    meant = prefix + near[0] if near else ""
+    shown = meant.upper() if prefix else meant
+    return f"did you mean {shown}?" if meant else f"take it away; {_remedy()}"
 
 
 def _remedy() -> str:

@@ -45,7 +45,7 @@ def test_a_wrong_or_unknown_setting_stops_the_start_with_its_name(env: dict[str,
 def test_a_wrong_line_of_the_file_is_named(tmp_path: Path) -> None:
     """Unknown keys and broken TOML alike."""
     file = tmp_path / "juki.toml"
-    for text, named in (("prot = 1", "prot"), ("port = ", "juki.toml: Invalid value")):
+    for text, named in (("prot = 1", "prot"), ("port = ", "juki.toml is not TOML: Invalid value")):
         file.write_text(text)
         with pytest.raises(Misconfigured, match=named):
             load({}, file)
@@ -59,3 +59,35 @@ def test_a_missing_address_is_named_and_a_password_never() -> None:
         load({"JUKI_DSN_REGISTRY": "password=geheim", "JUKI_PORT": "x"})
     assert "geheim" not in str(caught.value)
     assert "geheim" not in repr(load({"JUKI_DSN_REGISTRY": "password=geheim"}))
+
+
+@pytest.mark.parametrize(
+    ("env", "meant"),
+    [
+        ({"JUKI_PROT": "1"}, "JUKI_PORT"),
+        ({"JUKI_NOTHING_LIKE_IT": "1"}, "take it away"),
+        ({"JUKI_CONFIG": "/nowhere/juki.toml"}, "JUKI_CONFIG"),
+    ],
+)
+def test_a_wrong_setting_comes_with_the_next_step(env: dict[str, str], meant: str) -> None:
+    """What was probably meant, or what to do instead."""
+    with pytest.raises(Misconfigured) as caught:
+        load(env)
+    assert meant in caught.value.remedy
+
+
+def test_a_choice_lists_what_it_may_be() -> None:
+    """The allowed words, and not the one that was given."""
+    with pytest.raises(Misconfigured, match="expected one of live, test") as caught:
+        load({"JUKI_ENVIRONMENT": "production"})
+    assert "production" not in str(caught.value)
+
+
+def test_a_file_that_is_not_text_quotes_none_of_its_bytes(tmp_path: Path) -> None:
+    """It may hold passwords."""
+    file = tmp_path / "juki.toml"
+    file.write_bytes(b'dsn_registry = "password=geheim "' + b"\xff\xfe")
+    with pytest.raises(Misconfigured, match="not UTF-8") as caught:
+        load({}, file)
+    assert "geheim" not in repr(caught.value) + caught.value.remedy
+    assert caught.value.__cause__ is None

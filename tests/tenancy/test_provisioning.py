@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from juki.config import Config
-from juki.problem import Conflict, Invalid, NotFound, Refused
-from juki.tenancy import add, change_state, check, connect, find, read_file
+from juki.numbers import municipality_check_digit
+from juki.problem import Conflict, Invalid, Misconfigured, NotFound, Refused
+from juki.tenancy import add, change_state, check, connect, find, list_tenants, read_file
 from juki.tenancy.directory import Keys, Retention
 from juki.tenancy.provisioning import PROVISIONING_LOCK
 from juki.vault import open_kms
@@ -109,7 +110,13 @@ def test_what_only_a_merger_changes_is_refused(config: Config) -> None:
     ("line", "better", "named"),
     [
         ('code = "075418"', 'code = "075419"', "code"),
-        ('code = "075418"', 'kode = "075418"', "kode"),
+        ('code = "075418"', 'code = "075419"', "075418?"),
+        ('code = "075418"', 'kode = "075418"', "kode: no such key (did you mean `code`?)"),
+        ('name = "双葉郡広野町"', "name = 3", "name: expected `str`, got `int`"),
+        ("[seal]", "[seall]", "seall: no such key (did you mean `seal`?)"),
+        ('opens = "08:30"', 'opens = "18:30"', "hours.closes: expected a time after hours.opens"),
+        ('"12-29"', '"12-32"', "hours.holidays: expected days as MM-DD or YYYY-MM-DD, found `12-32`"),
+        ('alias = "juki/075418"', 'alias = ""', "keys.alias: expected a text"),
         ('name_kana = "ふたばぐんひろのまち"', "", "name_kana"),
         ("size_mm = 21.0", 'size_mm = "big"', "size_mm"),
         ("days = [1, 2, 3, 4, 5]", "days = [0, 8]", "hours.days"),
@@ -129,6 +136,8 @@ def test_a_wrong_file_is_refused_by_the_name_of_its_key(tmp_path: Path, line: st
         read_file(wrong)
     assert caught.value.code == "tenant.file"
     assert named in str(caught.value)
+    assert str(wrong) in str(caught.value)
+    assert caught.value.remedy
 
 
 def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
@@ -162,3 +171,42 @@ def test_states_follow_their_order(fresh_config: Config, newcomer: Callable[[Con
         ).fetchall()
     assert epochs == [3, 4, 5]
     assert told[-3:] == [("active", "suspended"), ("suspended", "leaving"), ("leaving", "erased")]
+
+
+def test_everything_that_is_missing_is_named_at_once_with_what_is_expected(tmp_path: Path) -> None:
+    """An empty file is one list, not twelve runs."""
+    (tmp_path / "empty.toml").touch()
+    with pytest.raises(Invalid) as caught:
+        read_file(tmp_path / "empty.toml")
+    for key, expected in (
+        ("seal", "a [seal] table"),
+        ("offices", "one or more [[offices]] tables"),
+        ("code", "a text"),
+    ):
+        assert caught.value.fields[key] == f"missing, expected {expected}"
+
+
+@pytest.mark.parametrize("other", ["not there", "empty folder", "another store"])
+def test_a_key_store_that_knows_nobody_here_is_refused_before_anything_is_done(
+    fresh_config: Config, tmp_path: Path, other: str
+) -> None:
+    """R-1-2.6-RET-05: a lost or mistaken key store is never quietly replaced by a new one."""
+    place = tmp_path / "elsewhere"
+    if other != "not there":
+        place.mkdir()
+    if other == "another store":
+        open_kms(f"local:{place}").create_key("juki/somebody")
+    before = sorted(path.name for path in place.rglob("*"))
+    body = "91000"
+    code = f"{body}{municipality_check_digit(body)}"
+    file = msgspec.structs.replace(read_file(HIRONO), code=code, name="試験町", keys=Keys(alias=f"juki/{code}"))
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        for each in (file, read_file(HIRONO)):
+            with pytest.raises(Misconfigured) as caught:
+                add(deploy, open_kms(f"local:{place}"), each, actor="test")
+            assert caught.value.code == "tenant.other_kms"
+            assert "JUKI_KMS" in caught.value.remedy
+        assert code not in [tenant.code for tenant in list_tenants(deploy)]
+        assert add(deploy, open_kms(fresh_config.kms_spec), read_file(HIRONO), actor="test").done == ()
+    assert place.exists() == (other != "not there")
+    assert sorted(path.name for path in place.rglob("*")) == before

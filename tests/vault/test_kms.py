@@ -117,11 +117,16 @@ def test_states_follow_one_another(case: Case) -> None:
     assert kms.state(key) is KeyState.DISABLED
 
 
-def test_an_unknown_key_is_a_deleted_key(case: Case) -> None:
+def test_an_unknown_key_opens_nothing_and_is_destroyed_only_where_that_can_be_known(case: Case) -> None:
+    """R-1-2.6-RET-04: a store that keeps its destroyed keys knows that a key it does not have is another store's."""
     gone = "00000000-0000-4000-8000-000000000000"
-    case.kms.create_key("another")  # a local store without any key is a lost store, which is another matter
-    assert case.kms.state(gone) is KeyState.DELETED
-    with pytest.raises(KeyDeleted):
+    case.kms.create_key(alias())
+    if isinstance(case.kms, LocalKms):
+        with pytest.raises(KmsGone, match="does not hold this key"):
+            case.kms.state(gone)
+    else:
+        assert case.kms.state(gone) is KeyState.DELETED
+    with pytest.raises((KeyDeleted, KmsGone)):
         case.kms.decrypt(gone, b"\x01" * 60, CONTEXT)
 
 
@@ -384,3 +389,60 @@ def test_a_key_store_moved_away_is_gone_and_its_keys_are_not_called_destroyed(tm
     assert not place.exists()
     away.rename(place)
     assert running.decrypt(key, blob, {"tenant": "072044"}) == b"root"
+
+
+def test_an_empty_folder_is_a_store_that_is_not_mounted_and_stays_empty(tmp_path: Path) -> None:
+    """Looking makes nothing: only the first key makes a store."""
+    kms = LocalKms(tmp_path)
+    assert kms.find_key("t") is None
+    for call in (kms.state, kms.disable, lambda key: kms.encrypt(key, b"root", CONTEXT)):
+        with pytest.raises(KmsGone):
+            call("00000000-0000-4000-8000-000000000000")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["open", "find", "create", "disable", "decrypt"])
+def test_a_store_that_the_system_refuses_is_gone_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """No permission, a full disk, a broken disk: one kind of answer, with the remedy."""
+    kms = LocalKms(tmp_path / "kms")
+    key = kms.create_key("t")
+    blob = kms.encrypt(key, b"root", CONTEXT)
+    calls: dict[str, Any] = {
+        "open": lambda: LocalKms(tmp_path / "kms"),
+        "find": lambda: kms.find_key("t"),
+        "create": lambda: kms.create_key("u"),
+        "disable": lambda: kms.disable(key),
+        "decrypt": lambda: kms.decrypt(key, blob, CONTEXT),
+    }
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(KmsGone, match="Permission denied") as gone:
+        calls[call]()
+    assert gone.value.remedy
+
+
+def test_a_full_disk_leaves_the_key_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing half: the state is the old one and no piece of a file lies about."""
+    kms = LocalKms(tmp_path)
+    key = kms.create_key("t")
+    blob = kms.encrypt(key, b"root", CONTEXT)
+    before = sorted(path.name for path in (tmp_path / "keys").iterdir())
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(KmsGone, match="No space left"):
+            kms.disable(key)
+        with pytest.raises(KmsGone, match="No space left"):
+            kms.create_key("u")
+    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == before
+    assert kms.decrypt(key, blob, CONTEXT) == b"root"
+    assert kms.create_key("u")

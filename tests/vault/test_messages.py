@@ -24,5 +24,5 @@ def test_each_code_tells_staff_what_happened_and_what_to_do() -> None:
 
 def test_each_fault_has_its_own_code_and_a_public_status() -> None:
     kinds = [kind for _, kind in inspect.getmembers(faults, inspect.isclass) if issubclass(kind, faults.VaultError)]
-    assert len({kind.code for kind in kinds}) == len(kinds) == 13
+    assert len({kind.code for kind in kinds}) == len(kinds) == 14
     assert {kind().status for kind in kinds} == {403, 409, 500, 503}

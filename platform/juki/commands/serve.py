@@ -13,8 +13,8 @@ from granian.constants import Interfaces
 
 from juki.commands import Commands, db, migrate, tenant
 from juki.config import Config, load
-from juki.problem import Misconfigured, Unavailable
-from juki.tenancy import connect
+from juki.problem import Misconfigured
+from juki.tenancy import check_prepared
 
 TENANT_FILES: Final = Path("tenants")
 
@@ -32,7 +32,7 @@ def register(commands: Commands) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     config = load(os.environ, require=("registry",))
-    _check_database(config)
+    check_prepared(config, "registry")  # a wrong DSN is one clear line here and not a loop of restarts of a worker
     _run(options.host or config.host, options.port or config.port, config)
     return 0
 
@@ -57,14 +57,6 @@ def _command(words: list[str]) -> int:
         noun.register(nouns)
     options = parser.parse_args(words)
     return int(options.run(options))
-
-
-def _check_database(config: Config) -> None:
-    """One plain connection before the workers start, so that a wrong DSN is one clear line and not a loop of restarts."""
-    with connect(config, "registry") as connection:
-        found = connection.execute("SELECT to_regclass('control.tenant') IS NOT NULL").fetchone()
-    if not found or not found[0]:
-        raise Unavailable("db.not_prepared", "the directory of tenants is missing", remedy="run `juki db start` first")
 
 
 def _run(host: str, port: int, config: Config) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from juki.tenancy.checking import Finding, check
 from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, read_file
 from juki.tenancy.erasing import Eraser, Inventory, Leftovers, digest
-from juki.tenancy.fleet import Connection, Fleet, bulk, connect, enter_write, role_of, system_clock
+from juki.tenancy.fleet import Connection, Fleet, bulk, check_prepared, connect, enter_write, role_of, system_clock
 from juki.tenancy.halting import halt
 from juki.tenancy.presence import order_reload
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
@@ -45,6 +45,7 @@ __all__ = [
     "bulk",
     "change_state",
     "check",
+    "check_prepared",
     "connect",
     "digest",
     "drifted",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import difflib
 import re
 import tomllib
 from pathlib import Path
@@ -9,12 +11,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from juki.numbers import is_municipality_code
+from juki.numbers import is_municipality_code, municipality_check_digit
 from juki.problem import Invalid
 
 State: TypeAlias = Literal["registered", "provisioning", "migrating", "active", "suspended", "leaving", "erased"]
 
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_DAY: Final = re.compile(r"([0-9]{4}-)?[0-9]{2}-[0-9]{2}", re.ASCII)
 
 OPEN_STATES: Final[frozenset[str]] = frozenset({"migrating", "active"})
 """States in which staff and machines may work."""
@@ -192,44 +195,117 @@ def tenant_of(row: tuple[Any, ...]) -> Tenant:
 
 
 def read_file(path: Path) -> TenantFile:
-    """A tenant file, checked; Invalid `tenant.file` names the key that is wrong, missing or unknown."""
+    """A tenant file, checked; Invalid `tenant.file` names the file, each key that is wrong and what is expected there."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise Invalid("tenant.file", f"cannot read {path}", remedy="name an existing UTF-8 TOML file") from e
+    except UnicodeDecodeError as e:
+        raise Invalid("tenant.file", f"{path} is not UTF-8 text", remedy="save it as UTF-8") from e
+    except OSError as e:
+        raise Invalid(
+            "tenant.file", f"cannot read {path} ({e.strerror})", remedy="name an existing, readable TOML file"
+        ) from e
     except tomllib.TOMLDecodeError as e:
         raise Invalid("tenant.file", f"{path} is not TOML: {e}", remedy="correct the line named") from e
+    if strange := [name for name in raw if name not in TenantFile.__struct_fields__]:
+        raise _wrong(path, {name: f"no such key{_meant(name)}" for name in strange})
+    if missing := [name for name in _REQUIRED if name not in raw]:
+        raise _wrong(path, {name: f"missing, expected {_expected(name)}" for name in missing})
     try:
         file = msgspec.convert(raw, TenantFile)
     except msgspec.ValidationError as e:
-        raise Invalid("tenant.file", f"{path}: {e}", remedy="compare it with tenants/072044-iwaki.toml") from e
-    _check(path, file)
+        message, _, place = str(e).partition(" - at `")
+        key = place.removeprefix("$").removeprefix(".").removesuffix("`")
+        raise _wrong(path, {key or "(top)": f"{message[:1].lower()}{message[1:]}"}) from e
+    if faults := _faults(file):
+        raise _wrong(path, faults)
     return file
 
 
-def _check(path: Path, file: TenantFile) -> None:
-    faults: dict[str, str] = {}
+_REQUIRED: Final = tuple(field.name for field in msgspec.structs.fields(TenantFile) if field.required)
+
+
+def _expected(name: str) -> str:
+    kind: Any = next(field.type for field in msgspec.structs.fields(TenantFile) if field.name == name)
+    if getattr(kind, "__origin__", None) is list:
+        return f"one or more [[{name}]] tables"
+    return f"a [{name}] table" if hasattr(kind, "__struct_fields__") else "a text"
+
+
+def _meant(name: str) -> str:
+    near = difflib.get_close_matches(name, TenantFile.__struct_fields__, n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def _wrong(path: Path, faults: dict[str, str]) -> Invalid:
+    named = "; ".join(f"{key}: {rule}" for key, rule in faults.items())
+    return Invalid(
+        "tenant.file",
+        f"{path}: {named}",
+        remedy="correct what is named; tenants/072044-iwaki.toml is a complete example",
+        fields=faults,
+    )
+
+
+def _faults(file: TenantFile) -> dict[str, str]:
+    """Key -> what is expected there, for everything that the types alone do not say."""
+    faults = _hours_faults(file.hours) | _numbers_faults(file)
     if not is_municipality_code(file.code):
-        faults["code"] = "check_digit"
+        faults["code"] = f"expected six digits of which the last is the check digit{_right_code(file.code)}"
     offices = {office.code for office in file.offices}
     if not offices:
-        faults["offices"] = "empty"
+        faults["offices"] = "expected at least one office"
     for part in ("departments", "terminals"):
         for entry in getattr(file, part):
             if entry.office not in offices:
-                faults[f"{part}.office"] = "unknown_office"
+                faults[f"{part}.office"] = f"expected the code of one of the [[offices]], found `{entry.office}`"
     if len({t.id for t in file.terminals}) != len(file.terminals):
-        faults["terminals.id"] = "twice"
-    if not (file.leaving.grace_days >= 0 and 7 <= file.leaving.key_deletion_days <= 30):
-        faults["leaving"] = "days"
-    if not all(1 <= day <= 7 for day in file.hours.days):
-        faults["hours.days"] = "weekday"
+        faults["terminals.id"] = "expected a different id for each terminal"
+    for key, text in {"name": file.name, "seal.text": file.seal.text, "keys.alias": file.keys.alias}.items():
+        if not text.strip():
+            faults[key] = "expected a text that is not empty"
+    return faults
+
+
+def _hours_faults(hours: Hours) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    if not hours.days or not all(1 <= day <= 7 for day in hours.days):
+        faults["hours.days"] = "expected weekdays from 1 (月曜日) to 7 (日曜日)"
     for part in ("opens", "closes"):
-        if _TIME.fullmatch(getattr(file.hours, part)) is None:
-            faults[f"hours.{part}"] = "HH:MM"
-    if faults:
-        named = ", ".join(f"{key}: {rule}" for key, rule in faults.items())
-        raise Invalid("tenant.file", f"{path}: {named}", remedy="correct the keys named", fields=faults)
+        if _TIME.fullmatch(getattr(hours, part)) is None:
+            faults[f"hours.{part}"] = 'expected a time as HH:MM, for example "08:30"'
+    if not faults and hours.opens >= hours.closes:
+        faults["hours.closes"] = "expected a time after hours.opens"
+    if wrong := [day for day in hours.holidays if not _is_day(day)]:
+        faults["hours.holidays"] = f"expected days as MM-DD or YYYY-MM-DD, found `{wrong[0]}`"
+    return faults
+
+
+def _numbers_faults(file: TenantFile) -> dict[str, str]:
+    faults: dict[str, str] = {}
+    if file.leaving.grace_days < 0:
+        faults["leaving.grace_days"] = "expected 0 or more days"
+    if not 7 <= file.leaving.key_deletion_days <= 30:
+        faults["leaving.key_deletion_days"] = "expected 7 to 30 days"
+    if not 0 < file.seal.size_mm <= 60:
+        faults["seal.size_mm"] = "expected millimetres above 0, at most 60"
+    if any(getattr(file.fees, name) < 0 for name in Fees.__struct_fields__):
+        faults["fees"] = "expected 0 or more yen"
+    return faults
+
+
+def _is_day(text: str) -> bool:
+    if _DAY.fullmatch(text) is None:
+        return False
+    try:
+        dt.date.fromisoformat(text if len(text) > 5 else f"2000-{text}")
+    except ValueError:
+        return False
+    return True
+
+
+def _right_code(code: str) -> str:
+    body = code[:5]
+    return f", {body}{municipality_check_digit(body)}?" if len(code) == 6 and body.isdecimal() else ""
 
 
 def settings_of(file: TenantFile) -> dict[str, Any]:

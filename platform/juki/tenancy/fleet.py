@@ -7,22 +7,20 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from juki.config import Config, Login
-from juki.problem import NotFound, Refused, Unavailable
+from juki.config import Config, Login, setting_of
+from juki.problem import Misconfigured, NotFound, Refused, Unavailable
 from juki.tenancy.directory import OPEN_STATES, TENANT_COLUMNS, Tenant, tenant_of
 from juki.tenancy.keys import tenant_keys
 from juki.tenancy.presence import Presence
-from juki.tenancy.session import Row, TenantSession, problem_of
+from juki.tenancy.reaching import SOCKET, Connection, is_alive, reach
+from juki.tenancy.session import Row, TenantSession, problem_of, read_only
 from juki.vault import KeyRing, Kms, TenantKeys, open_kms
-
-Connection: TypeAlias = psycopg.Connection[Row]
-"""A connection of its own, outside the pool."""
 
 _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
     "registry": "registry",
@@ -32,8 +30,9 @@ _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
 }
 
 
-_START: Final = "start it (`juki db start` where it is the embedded one) or correct JUKI_DSN_*, then run again"
 _KEY_HOLDERS: Final[frozenset[Login]] = frozenset({"registry", "rekey"})
+_FIRST_WAIT_SECONDS: Final = 0.5
+_RECONNECT_SECONDS: Final = 3.0  # the pool gives up on a lost connection after this and makes a new one when asked
 
 
 def system_clock() -> datetime:
@@ -53,6 +52,7 @@ class Fleet:
         self._pool = _pool(config, login)
         self._known: dict[str, tuple[float, Tenant]] = {}
         self._presence = Presence(config.dsn(login), self)
+        self._out = 0
 
     @classmethod
     async def open(
@@ -63,13 +63,14 @@ class Fleet:
         kms: Kms | None = None,
         clock: Callable[[], datetime] = system_clock,
     ) -> Fleet:
-        """Connect; Unavailable `db.gone` when the database does not answer."""
+        """Connect; Unavailable `db.gone` when the database does not answer, Misconfigured what `check_prepared` says."""
+        await asyncio.to_thread(check_prepared, config, login)
         fleet = cls(config, login, kms or open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), clock)
         try:
             await fleet._pool.open(wait=True, timeout=config.pool_wait_seconds)
         except PoolTimeout:
             await fleet._pool.close()
-            raise Unavailable("db.gone", "the database does not answer", remedy=_START) from None
+            raise _gone() from None
         if login in _KEY_HOLDERS:
             await asyncio.to_thread(fleet._presence.start)
         return fleet
@@ -134,6 +135,10 @@ class Fleet:
                 if e.code == "tenant.moved":
                     self.forget(code)
                 raise
+            except errors.ReadOnlySqlTransaction:
+                if write:
+                    raise read_only() from None
+                raise  # ours asked for no more than reading: a defect
 
     async def _lookup(self, code: str) -> Tenant:
         remembered = self._known.get(code)
@@ -151,12 +156,7 @@ class Fleet:
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[psycopg.AsyncConnection[Row], None]:
         """A connection that goes back clean or not at all: never in the middle of somebody's transaction."""
-        try:
-            connection = await self._pool.getconn()
-        except (PoolTimeout, TooManyRequests):
-            raise Unavailable("db.busy", "every connection is in use", remedy="try again in a moment") from None
-        except PoolClosed:
-            raise Unavailable("db.gone", "this process is stopping", remedy="try again in a moment") from None
+        connection = await self._take()
         clean = False
         try:
             yield connection
@@ -173,7 +173,39 @@ class Fleet:
             # a cancelled task leaves the protocol at an unknown point; such a connection is closed, not returned
             await asyncio.shield(self._give_back(connection, clean=clean))
 
+    async def _take(self) -> psycopg.AsyncConnection[Row]:
+        """A connection with a server at its other end: one that died while it lay idle is nobody's error."""
+        try:
+            for _ in range(self.config.pool_max + 1):
+                connection = await self._next()
+                if is_alive(connection):
+                    self._out += 1
+                    return connection
+                await connection.close()
+                await self._pool.putconn(connection)
+        except PoolClosed:
+            raise Unavailable("db.gone", "this process is stopping", remedy="try again in a moment") from None
+        except TooManyRequests:
+            raise _busy() from None
+        except PoolTimeout:
+            # with connections left to give, what was waited for is the server and not another request
+            raise (_busy() if self._out >= self.config.pool_max else _gone()) from None
+        raise _gone()
+
+    async def _next(self) -> psycopg.AsyncConnection[Row]:
+        """Whatever the pool has next; `db.gone` at once where this process has just lost the database."""
+        self._presence.check_database()
+        wait = self.config.pool_wait_seconds
+        try:
+            return await self._pool.getconn(timeout=min(wait, _FIRST_WAIT_SECONDS))
+        except PoolTimeout:
+            self._presence.check_database()
+            if wait <= _FIRST_WAIT_SECONDS:
+                raise
+            return await self._pool.getconn(timeout=wait - _FIRST_WAIT_SECONDS)
+
     async def _give_back(self, connection: psycopg.AsyncConnection[Row], *, clean: bool) -> None:
+        self._out -= 1
         if not clean:
             await connection.close()
         await self._pool.putconn(connection)
@@ -190,12 +222,24 @@ def role_of(schema: str, login: Login) -> str | None:
     return f"{schema}_{suffix}" if suffix else None
 
 
-def connect(config: Config, login: Login, *, autocommit: bool = False) -> psycopg.Connection[Row]:
-    """A connection of its own, outside the pool; Unavailable `db.gone` when the database does not answer."""
-    try:
-        return psycopg.connect(config.dsn(login), autocommit=autocommit, application_name=f"juki {login}")
-    except psycopg.OperationalError:
-        raise Unavailable("db.gone", "the database does not answer", remedy=_START) from None
+def connect(config: Config, login: Login, *, autocommit: bool = False) -> Connection:
+    """A connection of its own, outside the pool; Unavailable `db.gone`, Misconfigured `db.login_refused`."""
+    return reach(config.dsn(login), setting_of(login), autocommit=autocommit, application_name=f"juki {login}")
+
+
+def check_prepared(config: Config, login: Login) -> None:
+    """Unavailable `db.gone`; Misconfigured where the login is refused or the database is not one of ours."""
+    with connect(config, login) as connection:
+        found = connection.execute(
+            "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'control' AND c.relname = 'process'"
+        ).fetchone()
+    if found is None:
+        raise Misconfigured(
+            "db.not_prepared",
+            f"the database of {setting_of(login)} holds no directory of municipalities, or an older one",
+            remedy="run `juki db start` (embedded server), or `juki db prepare` and `juki migrate`",
+        )
 
 
 @contextmanager
@@ -230,6 +274,14 @@ def enter_write(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
         raise problem_of(e) from None
 
 
+def _gone() -> Unavailable:
+    return Unavailable("db.gone", "the database does not answer", remedy="try again in a moment")
+
+
+def _busy() -> Unavailable:
+    return Unavailable("db.busy", "every connection is in use", remedy="try again in a moment")
+
+
 def _pool(config: Config, login: Login) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
     options = (
         f"-c statement_timeout={int(config.statement_timeout_seconds * 1000)}"
@@ -238,11 +290,18 @@ def _pool(config: Config, login: Login) -> AsyncConnectionPool[psycopg.AsyncConn
     )
     return AsyncConnectionPool(
         config.dsn(login),
-        kwargs={"autocommit": True, "options": options, "application_name": f"juki {login}", "prepare_threshold": 3},
+        kwargs={
+            "autocommit": True,
+            "options": options,
+            "application_name": f"juki {login}",
+            "prepare_threshold": 3,
+            **SOCKET,
+        },
         min_size=1,
         max_size=config.pool_max,
         timeout=config.pool_wait_seconds,
         max_waiting=config.pool_queue_max,
+        reconnect_timeout=_RECONNECT_SECONDS,
         open=False,
         name=f"juki-{login}",
     )

@@ -7,6 +7,7 @@ session forgets every key before it does anything else, and loads none until it 
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import socket
@@ -20,7 +21,10 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from juki.problem import Unavailable
+from juki.tenancy.reaching import SOCKET
 from juki.tenancy.session import Row
+
+log = logging.getLogger("juki.tenancy")
 
 PROCESS_LOCK: Final = 19280
 """First half of the advisory lock of a living process; the second half is its process number."""
@@ -32,13 +36,6 @@ RELOAD: Final = "reload"
 _POLL_SECONDS: Final = 1.0
 _SETTLING_SECONDS: Final = 0.05
 _FENCE_SECONDS: Final = 6.0  # longer than a process needs to notice that its own session is cut
-_SOCKET: Final = {
-    "keepalives_idle": 2,
-    "keepalives_interval": 1,
-    "keepalives_count": 2,
-    "tcp_user_timeout": 4000,
-    "connect_timeout": 5,
-}
 
 
 class Holder(Protocol):
@@ -96,9 +93,14 @@ class Presence:
         if not self._registered.is_set():
             raise Unavailable("tenancy.not_present", "this process is not registered", remedy="try again in a moment")
 
+    def check_database(self) -> None:
+        """Raise Unavailable `db.gone` while this process has lost its session and could not open another yet."""
+        if self._thread is not None and not self._registered.is_set() and not self._stopping.is_set():
+            raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment")
+
     def _register(self) -> psycopg.Connection[Row]:
         connection: psycopg.Connection[Row] = psycopg.connect(
-            make_conninfo(self._dsn, application_name="juki presence", **_SOCKET), autocommit=True
+            make_conninfo(self._dsn, application_name="juki presence", **SOCKET), autocommit=True
         )
         try:
             connection.execute(f"LISTEN {CHANNEL}")
@@ -119,15 +121,18 @@ class Presence:
 
     def _watch(self, connection: psycopg.Connection[Row]) -> None:
         current: psycopg.Connection[Row] | None = connection
+        lost = False
         while not self._stopping.is_set():
             try:
                 if current is None:
                     current = self._register()
+                    log.warning("the database is back; work goes on")
                 self._obey(current)
                 pause = _SETTLING_SECONDS if self._settling else _POLL_SECONDS
                 _await_readable(pause, current.fileno(), self._bell.fileno())
                 for _ in current.notifies(timeout=0):
                     pass
+                lost = False
             except psycopg.Error:
                 self._registered.clear()
                 self._holder.purge_all()
@@ -135,7 +140,11 @@ class Presence:
                 if current is not None:
                     current.close()
                 current = None
-                self._stopping.wait(_POLL_SECONDS)
+                if lost:
+                    self._stopping.wait(_POLL_SECONDS)
+                else:  # only this session may have been cut: look at once whether the server is there
+                    lost = True
+                    log.warning("the database is gone; keys are forgotten until it is back")
         self._registered.clear()
         self._holder.purge_all()
         if current is not None:

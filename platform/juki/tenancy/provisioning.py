@@ -20,13 +20,15 @@ from juki.tenancy.keys import PURPOSES, is_usable
 from juki.tenancy.migrating import apply_all, apply_control
 from juki.tenancy.revisions import Revision, load_tree
 from juki.tenancy.session import Row
-from juki.vault import Kms, new_root
+from juki.vault import KeyElsewhere, KeyState, Kms, new_root
 
 LOCK_CLASS: Final = 19277
 """First half of the advisory lock that writers share and a change of state takes alone; second half: the code."""
 
 PROVISIONING_LOCK: Final = 19290
 """First half of the advisory lock of a provisioning run; second half: the code."""
+
+_KEYS_ASKED: Final = 5
 
 
 class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,7 @@ def add(
     deploy.commit()
     _lock(deploy, file.code)
     try:
+        _refuse_other_kms(deploy, kms)
         tenant = _registered(deploy, file, actor, done)
         if tenant.state == "erased":
             raise Refused("tenant.erased", "an erased municipality does not come back under the same keys")
@@ -191,6 +194,30 @@ def _refuse_shorter_retention(tenant: Tenant, file: TenantFile) -> None:
             raise Refused("tenant.retention", f"retention.{name} may not be shortened")
 
 
+def _refuse_other_kms(deploy: psycopg.Connection[Row], kms: Kms) -> None:
+    """A key store that knows no key of those who live here is not theirs; a new key in it would begin a second one."""
+    rows = deploy.execute(
+        "SELECT key_id FROM control.tenant WHERE key_id <> '' AND state IN ('active', 'migrating', 'suspended')"
+        " ORDER BY changed_at DESC LIMIT %s",
+        (_KEYS_ASKED,),
+    ).fetchall()
+    deploy.commit()
+    if rows and not any(_is_known(kms, str(row[0])) for row in rows):
+        raise Misconfigured(
+            "tenant.other_kms",
+            "the key store that JUKI_KMS names holds no key of the municipalities that live here",
+            remedy="have JUKI_KMS name the store they were provisioned with, or put its backup back;"
+            " nothing was changed, and a new store would not open what is recorded",
+        )
+
+
+def _is_known(kms: Kms, key_id: str) -> bool:
+    try:
+        return kms.state(key_id) is not KeyState.DELETED
+    except KeyElsewhere:
+        return False
+
+
 def _with_key(deploy: psycopg.Connection[Row], kms: Kms, tenant: Tenant, done: list[str]) -> Tenant:
     # a run that was cut after the KMS answered left a key behind: it is found by its alias, not made twice
     alias = tenant.settings.keys.alias
@@ -209,7 +236,11 @@ def _wrap_roots(deploy: psycopg.Connection[Row], kms: Kms, tenant: Tenant, done:
     present = {row[0] for row in rows.fetchall()}
     if missing := [purpose for purpose in PURPOSES if purpose not in present]:
         if not is_usable(kms, tenant.key_id):
-            raise Misconfigured("tenant.key_state", "the municipality's KMS key is not enabled")
+            raise Misconfigured(
+                "tenant.key_state",
+                "the municipality's KMS key is not enabled",
+                remedy="enable it in the KMS, or take its deletion back, then run again",
+            )
         for purpose in missing:
             root = new_root(kms, tenant.key_id, tenant.code, purpose, 1)
             deploy.execute(

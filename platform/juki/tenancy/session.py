@@ -15,7 +15,7 @@ from typing import Any, Final, LiteralString, TypeAlias
 import psycopg
 from psycopg import errors
 
-from juki.problem import Conflict, JukiError, Unavailable
+from juki.problem import Conflict, JukiError, Misconfigured, Unavailable
 from juki.tenancy.directory import Tenant
 
 Row: TypeAlias = tuple[Any, ...]
@@ -23,6 +23,12 @@ Params: TypeAlias = Mapping[str, Any] | None
 
 STALE_HOME: Final = "JK001"
 OUTCOME_UNKNOWN: Final = "db.outcome_unknown"
+_OTHER_REVISION: Final = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.InvalidSchemaName,
+)
 
 
 _ENTER_READ: Final = (
@@ -168,6 +174,29 @@ class _translated:
             raise problem_of(error) from None
 
 
+def known_problem(error: Exception) -> JukiError | None:
+    """`problem_of` for those who may not know the driver; None where it is not the driver's, or is a defect of ours."""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return Misconfigured(
+            "db.privilege",
+            "this login may not do that: each JUKI_DSN_* has to name its own login",
+            remedy="let every setting name the login it is called after (`juki db prepare` writes them)",
+        )
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return read_only()
+    problem = problem_of(error) if isinstance(error, psycopg.Error) else None
+    return problem if isinstance(problem, JukiError) else None
+
+
+def read_only() -> Unavailable:
+    """The answer of a standby to whoever wants to write."""
+    return Unavailable(
+        "db.read_only",
+        "the database takes no changes: it is a standby",
+        remedy="have JUKI_DSN_* name the server that writes, then try again",
+    )
+
+
 def problem_of(error: psycopg.Error) -> JukiError | psycopg.Error:
     """The caller's kind of a driver error; the error itself where it is a defect of ours."""
     if error.sqlstate == STALE_HOME:
@@ -178,6 +207,12 @@ def problem_of(error: psycopg.Error) -> JukiError | psycopg.Error:
         return Unavailable("db.busy", "another change holds the same record", remedy="send it again")
     if isinstance(error, errors.DiskFull | errors.OutOfMemory | errors.TooManyConnections):
         return Unavailable("db.full", "the database has no room", remedy="call the operator")
+    if isinstance(error, _OTHER_REVISION):
+        return Unavailable(
+            "db.revision",
+            f"database and program are not of the same revision ({error.sqlstate})",
+            remedy="run `juki migrate` (`juki migrate --plan` shows what is missing), or start the newer program",
+        )
     if isinstance(error, errors.UniqueViolation):
         return Conflict("db.twice", "the same key was written twice", constraint=error.diag.constraint_name or "")
     if isinstance(error, psycopg.IntegrityError):

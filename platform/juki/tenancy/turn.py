@@ -107,8 +107,13 @@ def begin(
         raise Conflict(
             "rotation.other_kind", f"a rotation of kind {open_[1]} was begun and not finished", remedy="run it first"
         )
-    if open_ is None and kms.state(tenant.key_id) is not KeyState.ENABLED:
-        raise Refused("rotation.key_state", "the municipality's KMS key is not enabled")
+    state = kms.state(tenant.key_id)
+    if state is KeyState.DELETED or (open_ is None and state is not KeyState.ENABLED):
+        raise Refused(
+            "rotation.key_state",
+            "the municipality's KMS key is not enabled, or not in the KMS that JUKI_KMS names",
+            remedy="enable the key, or correct JUKI_KMS, then run again",
+        )
     row = open_ or _insert(connection, tenant, kind, actor)
     number, _, step, old_version, new_version, old_key, new_key = row
     turn = Turn(

@@ -53,6 +53,12 @@ class KmsGone(VaultError, Unavailable):
     code = "vault.kms_gone"
 
 
+class KeyElsewhere(KmsGone):
+    """The key store does not hold this key and never did: it is lost, not mounted, or another one."""
+
+    code = "vault.key_elsewhere"
+
+
 class KmsRefused(VaultError, Refused):
     """The KMS answered no: no grant, wrong context, or a blob that is not this key's."""
 

@@ -51,7 +51,7 @@ class Kms(Protocol):
         ...
 
     def state(self, key_id: str) -> KeyState:
-        """State now. A key nobody knows (any more) is DELETED."""
+        """State now. A key nobody knows any more is DELETED; a store that keeps its destroyed keys says KeyElsewhere."""
         ...
 
     def disable(self, key_id: str) -> None:
@@ -93,4 +93,6 @@ def open_kms(spec: str, *, endpoint: str | None = None, clock: Clock = utc_now) 
         from juki.vault.aws_kms import AwsKms  # boto3 costs 0.3 s to import; a local process never pays it
 
         return AwsKms(rest, endpoint)
-    raise Misconfigured("vault.kms_spec", "JUKI_KMS is local:PATH or aws:REGION")
+    raise Misconfigured(
+        "vault.kms_spec", f"JUKI_KMS is {spec}", remedy="write local:PATH or aws:REGION, for example local:.juki/kms"
+    )

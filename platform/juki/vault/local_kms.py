@@ -24,13 +24,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from juki.problem import Misconfigured
-from juki.vault.faults import AliasTaken, KeyDeleted, KeyDisabled, KeyPendingDeletion, KmsGone, KmsRefused
+from juki.vault.faults import AliasTaken, KeyDeleted, KeyDisabled, KeyElsewhere, KeyPendingDeletion, KmsGone, KmsRefused
 from juki.vault.kms import Clock, KeyState, check_window, utc_now
 
 PLAINTEXT_BYTES_MAX: Final = 4096
 _BLOB_FORMAT: Final = b"\x01"
 _NONCE_BYTES: Final = 12
-_PUT_BACK: Final = "put the folder that JUKI_KMS names back in its place"
+_PUT_BACK: Final = "put the folder that JUKI_KMS names back in its place, or have JUKI_KMS name the right one"
+_LET_IN: Final = "give the user of this process that folder, readable and writable, with room on its disk"
 
 
 class _KeyFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,29 +52,36 @@ class LocalKms:
         self._aliases = path / "aliases"
         self._clock = clock
         self._master: AESGCM | None = None
-        # A folder that is not there is made by the first key alone: an empty one would stand where a lost one belongs.
-        if path.exists():
-            self._open()
+        # A store is made by the first key alone: an empty one would stand where a lost or unmounted one belongs.
+        with self._answers():
+            if self._is_there():
+                self._open()
 
-    def _open(self) -> AESGCM:
+    def _is_there(self) -> bool:
+        return (self._path / "master.key").exists() or any(self._keys.glob("*.json"))
+
+    def _open(self, *, make: bool = False) -> AESGCM:
         if self._master is not None:
             return self._master
-        try:
-            self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._path.chmod(0o700)
-            with self._lock():
-                master = AESGCM(self._read_master())
-                if not self._aliases.exists():
-                    self._aliases.mkdir(mode=0o700)
-                    self._name_all()
-        except OSError as error:
-            raise KmsGone(detail="the local key store cannot be read", remedy=str(error.strerror)) from error
+        if not make and not self._is_there():
+            raise KeyElsewhere(detail="there is no key store where JUKI_KMS points", remedy=_PUT_BACK)
+        self._keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path.chmod(0o700)
+        with self._lock():
+            master = AESGCM(self._read_master())
+            if not self._aliases.exists():
+                self._aliases.mkdir(mode=0o700)
+                self._name_all()
         self._master = master
         return master
 
     def create_key(self, alias: str) -> str:
         """Make a key and return its id. Raises AliasTaken."""
-        master = self._open()
+        with self._answers():
+            return self._create(alias)
+
+    def _create(self, alias: str) -> str:
+        master = self._open(make=True)
         with self._lock():
             if self._find(alias) is not None:
                 raise AliasTaken(detail=alias)
@@ -94,10 +102,11 @@ class LocalKms:
 
     def find_key(self, alias: str) -> str | None:
         """The id of the key with this alias, destroyed ones excepted."""
-        if not self._path.exists():
-            return None
-        with self._lock():
-            return self._find(alias)
+        with self._answers():
+            if not self._is_there():
+                return None
+            with self._lock():
+                return self._find(alias)
 
     def encrypt(self, key_id: str, plaintext: bytes, context: Mapping[str, str]) -> bytes:
         """Wrap at most 4096 bytes under an ENABLED key."""
@@ -117,7 +126,7 @@ class LocalKms:
             raise KmsRefused(detail="blob, key and context do not belong together") from error
 
     def state(self, key_id: str) -> KeyState:
-        """State now; unknown is DELETED."""
+        """State now. A destroyed key stays known here as such, so an unknown one is another store's: KeyElsewhere."""
         found = self._current(key_id)
         return KeyState.DELETED if found is None else found.state
 
@@ -143,7 +152,7 @@ class LocalKms:
     def _move(self, key_id: str, allowed: set[KeyState], to: KeyState, deletion_at: dt.datetime | None = None) -> None:
         if self._read(key_id) is None:
             raise KeyDeleted(detail=key_id)
-        with self._lock():
+        with self._answers(), self._lock():
             found = self._load_due(key_id)
             if found is None:
                 raise KeyDeleted(detail=key_id)
@@ -159,14 +168,18 @@ class LocalKms:
             raise _state_fault(found)
         material = base64.b64decode(found.material)
         try:
-            return AESGCM(self._open().decrypt(material[:_NONCE_BYTES], material[_NONCE_BYTES:], key_id.encode()))
+            with self._answers():
+                master = self._open()
+            return AESGCM(master.decrypt(material[:_NONCE_BYTES], material[_NONCE_BYTES:], key_id.encode()))
         except (InvalidTag, ValueError) as error:
-            raise KmsGone(detail="a key file is damaged or belongs to another master key") from error
+            raise KmsGone(
+                detail="a key file is damaged or belongs to another master key", remedy="put the store's backup back"
+            ) from error
 
     def _current(self, key_id: str) -> _KeyFile | None:
         found = self._read(key_id)
         if found is not None and self._is_due(found):
-            with self._lock():
+            with self._answers(), self._lock():
                 return self._load_due(key_id)
         return found
 
@@ -218,12 +231,12 @@ class LocalKms:
             _refuse_open_mode(file)
             return msgspec.json.decode(file.read_bytes(), type=_KeyFile)
         except FileNotFoundError:
-            if not any(self._keys.glob("*.json")):
-                # the store is lost, not the key: nobody may take that for a destroyed key
-                raise KmsGone(detail="the local key store holds no keys", remedy=_PUT_BACK) from None
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise KmsGone(detail="a key file cannot be read") from error
+            # a destroyed key leaves its file: the store is lost or another one, and nobody may call that key destroyed
+            raise KeyElsewhere(detail="the local key store does not hold this key", remedy=_PUT_BACK) from None
+        except OSError as error:
+            raise _shut(error) from error
+        except msgspec.DecodeError as error:
+            raise KmsGone(detail="a key file is damaged", remedy="put the store's backup back") from error
 
     def _write(self, key: _KeyFile) -> None:
         _write_durably(self._keys / f"{key.key_id}.json", msgspec.json.encode(key))
@@ -232,13 +245,27 @@ class LocalKms:
         file = self._path / "master.key"
         if not file.exists():
             if any(self._keys.glob("*.json")):
-                raise Misconfigured("vault.master_missing", "the key store has keys but its master key is gone")
+                raise Misconfigured(
+                    "vault.master_missing",
+                    "the key store has keys but its master key is gone",
+                    remedy="put master.key back from the backup; a new one opens nothing",
+                )
             _write_durably(file, secrets.token_bytes(32))
         _refuse_open_mode(file)
         master = file.read_bytes()
         if len(master) != 32:
-            raise Misconfigured("vault.master_damaged", "master.key is not 32 bytes")
+            raise Misconfigured(
+                "vault.master_damaged", "master.key is not 32 bytes", remedy="put master.key back from the backup"
+            )
         return master
+
+    @contextmanager
+    def _answers(self) -> Generator[None]:
+        """What the file system refuses is the key store's silence."""
+        try:
+            yield
+        except OSError as error:
+            raise _shut(error) from error
 
     @contextmanager
     def _lock(self) -> Generator[None]:
@@ -248,6 +275,10 @@ class LocalKms:
             yield
         finally:
             os.close(descriptor)
+
+
+def _shut(error: OSError) -> KmsGone:
+    return KmsGone(detail=f"the local key store cannot be used ({error.strerror})", remedy=_LET_IN)
 
 
 def _bind(key_id: str, context: Mapping[str, str]) -> bytes:
@@ -266,19 +297,23 @@ def _state_fault(found: _KeyFile) -> Exception:
 
 def _refuse_open_mode(file: Path) -> None:
     if file.stat().st_mode & 0o077:
-        raise Misconfigured("vault.key_file_open", f"{file.name} can be read by others; chmod 600 it")
+        raise Misconfigured(
+            "vault.key_file_open", f"{file.name} can be read by others", remedy=f"chmod 600 {file}, and ask who read it"
+        )
 
 
 def _write_durably(file: Path, content: bytes) -> None:
     """Write beside, sync, rename, sync the folder: a crash leaves the old file or the new one, never half of one."""
     beside = file.with_suffix(f".{os.getpid()}.tmp")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    beside.replace(file)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        beside.replace(file)
+    except OSError:
+        beside.unlink(missing_ok=True)  # a full disk keeps no half of a key
+        raise
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -1,0 +1,87 @@
+"""接続: a connection to the database, or the one reason why there is none: gone, refusing this login, or misnamed.
+
+A server that does not answer is worth another try; a wrong password, database or address is not. The server's own words
+may be in any language, so what counts is how far the attempt came; they are read only where that leaves two answers.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from juki.problem import JukiError, Misconfigured, Unavailable
+from juki.tenancy.session import Row
+
+Connection: TypeAlias = psycopg.Connection[Row]
+"""A connection of its own, outside the pool."""
+
+SOCKET: Final = {
+    "keepalives_idle": 2,
+    "keepalives_interval": 1,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 4000,
+    "connect_timeout": 5,
+}
+"""A server that vanished without a word is noticed within seconds; a long statement of a living one is not disturbed."""
+
+_START: Final = "start it (`juki db start` where it is the embedded one) or correct {setting}, then run again"
+_RIGHTS: Final = "correct {setting} (login, password, database name); `juki db start` or `juki db prepare` writes it"
+_PASSING: Final = re.compile("starting up|shutting down|recovery|connection slots|too many (clients|connections)")
+_LOOKS: Final = 4
+
+
+def reach(dsn: str, setting: str, **options: Any) -> Connection:
+    """A connection; Unavailable `db.gone`, Misconfigured `db.login_refused` or `config.wrong` name the setting, no secret."""
+    try:
+        return psycopg.connect(make_conninfo(dsn, **(SOCKET | _given(dsn))), **options)
+    except psycopg.OperationalError as e:
+        raise _unreached(e, dsn, setting) from None
+    except psycopg.ProgrammingError:
+        # the driver's words quote the string, and the string holds a password
+        raise Misconfigured(
+            "config.wrong",
+            f"{setting} is not a PostgreSQL connection string",
+            remedy=f'write {setting} as "host=... dbname=... user=... password=..." or postgresql://...',
+        ) from None
+
+
+def is_alive(connection: psycopg.AsyncConnection[Row]) -> bool:
+    """Whether the other end of an idle connection is still there, without asking it anything.
+
+    An idle connection that can be read from has been sent a farewell, or nothing any more.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    for _ in range(_LOOKS):
+        if not waiting.poll(0):
+            return True
+        try:
+            connection.pgconn.consume_input()
+        except psycopg.OperationalError:
+            return False
+    return False
+
+
+def _given(dsn: str) -> dict[str, Any]:
+    """What the address itself says of time-outs has the word."""
+    return {name: value for name, value in conninfo_to_dict(dsn).items() if name in SOCKET}
+
+
+def _unreached(error: psycopg.OperationalError, dsn: str, setting: str) -> JukiError:
+    told = conninfo_to_dict(dsn)
+    place = f"{told.get('host') or told.get('hostaddr') or 'this machine'}, database {told.get('dbname') or '(none)'}"
+    attempt = error.pgconn
+    # a server asks for a password only when it is up; what it says after that is about this login
+    if attempt is not None and attempt.used_password and not _PASSING.search(str(error)):
+        return Misconfigured(
+            "db.login_refused",
+            f"the server refuses the login of {setting} ({told.get('user') or 'no user'} at {place})",
+            remedy=_RIGHTS.format(setting=setting),
+        )
+    return Unavailable(
+        "db.gone", f"the database of {setting} does not answer ({place})", remedy=_START.format(setting=setting)
+    )
