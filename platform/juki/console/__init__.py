@@ -13,6 +13,7 @@ from juki.console import (
     cases,
     certificate,
     changes,
+    holding,
     protection,
     purpose,
     resident,
@@ -34,6 +35,7 @@ routes: Final[Sequence[HTTPRouteHandler]] = [
     *cases.routes,
     *certificate.routes,
     *protection.routes,
+    *holding.routes,
     *trail.routes,
     *worklist.routes,
 ]

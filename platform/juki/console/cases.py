@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import clerks, sections, words
+from juki.console import clerks, procedures, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form
 from juki.console.page import go, render
@@ -34,6 +34,7 @@ _LEAVES: Final = {
     "notified_on": "届出日",
 }
 
+_COUNTS: Final = {"my_number": "12桁", "resident_code": "11桁"}
 _ITEMS: Final = {item.path: item.label for section in sections.SECTIONS for item in section.items}
 
 
@@ -92,7 +93,8 @@ async def confirm(request: AnyRequest, code: str, case_no: int, fleet: Fleet, ca
     except Conflict as error:
         form.wrong("form", text_of(error.code, 409))
         return await _page(request, code, case_no, fleet, caller, form)
-    return go(f"/{code}/cases/{case_no}", done="confirmed", no=done.event_no)
+    new = ".".join(done.new_atena_nos)
+    return go(f"/{code}/cases/{case_no}", done="confirmed", no=done.event_no, new=new)
 
 
 @post(
@@ -103,6 +105,8 @@ async def confirm(request: AnyRequest, code: str, case_no: int, fleet: Fleet, ca
 async def hand_back(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """差戻し to whoever entered it, with a reason."""
     form = Form((_REASON,), form_of(request))
+    if not form.check():
+        return await _page(request, code, case_no, fleet, caller, form)
     try:
         async with operation(fleet, caller, "change.hand_back", purpose=PURPOSE, right="change.confirm") as op:
             await registry.hand_back(op, case_no, form.text("comment"))
@@ -119,6 +123,8 @@ async def hand_back(request: AnyRequest, code: str, case_no: int, fleet: Fleet, 
 async def withdraw(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """取下げ by whoever entered it."""
     form = Form((_REASON,), form_of(request))
+    if not form.check():
+        return await _page(request, code, case_no, fleet, caller, form)
     try:
         async with operation(fleet, caller, "change.withdraw", purpose=PURPOSE, right="change.enter") as op:
             await registry.withdraw(op, case_no, form.text("comment"))
@@ -139,22 +145,28 @@ async def _page(
 ) -> Response[bytes]:
     async with operation(fleet, caller, "change.case", purpose=PURPOSE, write=False) as op:
         view = await registry.case(op, case_no)
-        names = await _names(op, view.summary.atena_nos)
+        known = [*view.summary.atena_nos, *_new_ones(request)]
+        names = await _names(op, known)
         names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
     form = given or Form(())
-    form.fields = [_again(path, view) for path in view.reentry]
+    again = [_again(path, view) for path in sorted(view.reentry, key=_whole_first)]
+    form.fields = [*again, _REASON]
     line = _line(view.summary, caller, names)
     blind = view.summary.may_confirm
     context = {
         "case": line,
+        "persons": [(no, names[no]) for no in dict.fromkeys(known) if no in names]
+        if caller.may("resident.read")
+        else [],
+        "anew": line.own and view.summary.state == "handed_back" and _anew(view),
         "said": [
-            ("対象", line.who or "新しく記載する人"),
             ("届出人", view.reception.notifier),
             *_passed(view),
             *_steps(view, names),
         ],
         "form": form,
+        "again": [field.name for field in again],
         "errors": [text_of(f.code, 422) for f in view.findings.errors],
         "alerts": [text_of(f.code, 422) for f in view.findings.alerts],
         "people": side_by_side(view.before, view.after, blind=blind),
@@ -169,6 +181,10 @@ async def _page(
     )
 
 
+def _anew(view: CaseView) -> bool:
+    return procedures.refilled(view.change, view.reception, view.summary.atena_nos) is not None
+
+
 def _again(path: str, view: CaseView) -> Field:
     """One blind field; 届出日 left blank at the counter means the day of entry, so it is asked for too."""
     leaf = path.rpartition(".")[2]
@@ -176,19 +192,33 @@ def _again(path: str, view: CaseView) -> Field:
     number = leaf in {"my_number", "resident_code"}
     return Field(
         name=f"again:{path}",
-        label=f"{_whose(path, view)}{label}",
+        label=label,
+        group=_whose(path, view),
         kind="number" if number else "text",
         width="s",
         max=40,
-        hint="" if number else "例: R8.11.20",
+        hint=_COUNTS.get(leaf, "例: R8.11.20"),
     )
+
+
+def _whole_first(path: str) -> tuple[str, ...]:
+    """The order of the paper: the form's own dates, then everything of one person, then of the next."""
+    head, _, rest = path.partition(".")
+    number, _, _ = rest.partition(".")
+    return (number.zfill(2),) if head == "persons" else ("",)
+
+
+def _new_ones(request: AnyRequest) -> list[str]:
+    """宛名番号 that this confirmation gave out, as the address names them."""
+    given = request.query_params.get("new", "").split(".")
+    return [no for no in given[:12] if no.isascii() and no.isdigit() and len(no) <= 15]
 
 
 def _whose(path: str, view: CaseView) -> str:
     parts = path.split(".")
     if parts[0] == "persons" and isinstance(view.change, MoveIn) and parts[1].isdecimal():
-        return f"{view.change.persons[int(parts[1])].name}　"
-    return "子の" if parts[0] == "person" else ""
+        return view.change.persons[int(parts[1])].name
+    return "子" if parts[0] == "person" else ""
 
 
 def _line(case: CaseSummary, caller: Caller, names: dict[str, str]) -> Waiting:
@@ -196,7 +226,7 @@ def _line(case: CaseSummary, caller: Caller, names: dict[str, str]) -> Waiting:
         case_no=case.case_no,
         reason=reason_name(case.reason),
         form_no=case.form_no,
-        who="、".join(names.get(no, no) for no in case.atena_nos),
+        who="、".join(names.get(no, no) for no in case.atena_nos) or "新しく記載する人",
         entered_by=names.get(case.entered_by, case.entered_by),
         entered_at=words.instant(case.entered_at),
         own=case.entered_by == caller.actor_id,

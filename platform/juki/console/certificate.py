@@ -16,6 +16,7 @@ from juki.certificates.model import (
     MAX_COPIES,
     Application,
     CertificateKind,
+    Disposal,
     IdentityCheck,
     IssueEntry,
     Item,
@@ -25,11 +26,11 @@ from juki.certificates.model import (
     preset,
     purposes,
 )
-from juki.console import purpose, sections
+from juki.console import purpose, sections, words
 from juki.console.form import Field, Form, Option
 from juki.console.page import go, render
 from juki.console.resident import KINDS, RELATIONS, strip
-from juki.problem import Invalid, JukiError, NotFound, Refused
+from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
 from juki.registry.model import Kind, Status
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, purpose_of, route, text_of
@@ -51,6 +52,36 @@ IDENTITY: Final[tuple[Option, ...]] = (
     (IdentityCheck.PHOTO.value, "顔写真付きの書類 1点"),
     (IdentityCheck.TWO_PAPERS.value, "顔写真のない書類 2点"),
     (IdentityCheck.NONE.value, "確認できない"),
+)
+_UNPRINTABLE: Final = frozenset({"certificates.glyph_missing", "certificates.overflow"})
+PRINTED: Final[Mapping[str, str]] = {
+    "name": "氏名・フリガナ",
+    "alias": "通称",
+    "former_surname": "旧氏",
+    "head_name": "世帯主",
+    "relationship": "続柄",
+    "address": "住所",
+    "previous_address": "転入前住所",
+    "moved_within_from": "異動前住所",
+    "registered_domicile": "本籍",
+    "family_head": "筆頭者",
+    "nationality": "国籍・地域",
+    "alias_history": "通称の履歴",
+    "removal_to": "転出先住所",
+    "remarks": "備考",
+    "head": "首長の氏名",
+}
+_DISPOSAL: Final = Field(
+    name="reason",
+    label="書損の理由",
+    kind="radio",
+    required=True,
+    options=(
+        (Disposal.MISPRINT.value, "印字不良"),
+        (Disposal.WRONG_PERSON.value, "対象者の誤り"),
+        (Disposal.WRONG_ITEMS.value, "記載事項の誤り"),
+        (Disposal.NOT_COLLECTED.value, "受け取りなし"),
+    ),
 )
 _PDF_POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; object-src data:; "
@@ -117,6 +148,12 @@ async def issued_page(
     request: AnyRequest, code: str, atena_no: str, issue_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
     """The number to quote, and the paper to print."""
+    return await _issued(request, code, atena_no, issue_no, fleet, caller, Form((_DISPOSAL,)))
+
+
+async def _issued(
+    request: AnyRequest, code: str, atena_no: str, issue_no: int, fleet: Fleet, caller: Caller, form: Form
+) -> Response[bytes]:
     async with operation(
         fleet, caller, "certificate.issued", purpose=purpose_of(request) or "certificate", right=RIGHT, write=False
     ) as op:
@@ -129,8 +166,12 @@ async def issued_page(
         "copies": len(entries),
         "pages": entries[0].pages,
         "fee": _fee(sum(e.fee_yen for e in entries), official=entries[0].official_use),
+        "at": words.instant(entries[0].issued_at),
+        "disposed": all(e.disposed for e in entries),
+        "form": form,
     }
-    return render(request, "issued.html", "証明書の交付", context, tenant=await fleet.tenant(code))
+    status = 422 if form.errors else 200
+    return render(request, "issued.html", "証明書の交付", context, tenant=await fleet.tenant(code), status=status)
 
 
 @post(
@@ -168,6 +209,29 @@ async def hand_over(
         entries = await _together(op, atena_no, issue_no)
         await certificates.hand_over(op, entries[0].label)
     return go(f"/{code}/residents/{atena_no}", done="handed_over")
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/certificate/{issue_no:int}/dispose",
+    opt=route("certificate.dispose", RIGHT),
+    include_in_schema=False,
+)
+async def dispose(
+    request: AnyRequest, code: str, atena_no: str, issue_no: int, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    """書損: this set of sheets was spoiled; its number stays used."""
+    form = Form((_DISPOSAL,), form_of(request))
+    if form.check():
+        try:
+            async with operation(
+                fleet, caller, "certificate.dispose", purpose=purpose_of(request) or "certificate", right=RIGHT
+            ) as op:
+                for entry in await _together(op, atena_no, issue_no):
+                    await certificates.dispose(op, entry.issue_no, Disposal(form.text("reason")))
+            return go(f"/{code}/residents/{atena_no}", done="disposed")
+        except Conflict as error:
+            form.wrong("form", text_of(error.code, 409))
+    return await _issued(request, code, atena_no, issue_no, fleet, caller, form)
 
 
 async def _form(
@@ -222,13 +286,18 @@ async def _preview(
             application = await _named(op, application)
             ready = await certificates.prepare(op, application)
             pdf = await certificates.preview(op, application)
+            shown_to = await registry.current(op, application.persons, ("basic",))
     except Invalid as error:
-        form.take(error, _WHERE)
+        if error.code in _UNPRINTABLE:
+            form.wrong("form", _unprintable(error))
+        else:
+            form.take(error, _WHERE)
         return await _form(request, code, atena_no, fleet, caller, form)
     except Refused as error:
         form.wrong("form", _refusal(error))
         return await _form(request, code, atena_no, fleet, caller, form)
-    context = {**shown, **_said(form, application, ready)}
+    names = [record.basic.name for record in shown_to.values() if record.basic]
+    context = {**shown, **_said(application, ready, names)}
     context["hidden"] = [*form.carried(), ("token", ready.token)]
     context["paper"] = "data:application/pdf;base64," + base64.b64encode(pdf).decode()
     answer = render(request, "preview.html", "交付する証明書の確認", context, tenant=await fleet.tenant(code))
@@ -316,15 +385,28 @@ async def _named(op: Operation, application: Application) -> Application:
     )
 
 
-def _said(form: Form, application: Application, ready: Prepared) -> dict[str, Any]:
+def _unprintable(error: Invalid) -> str:
+    """Which items cannot be printed, in the words of the paper: the clerk writes these by hand."""
+    labels = dict.fromkeys(PRINTED.get(path.rpartition(".")[2], "そのほかの項目") for path in error.fields)
+    named = f"（{'、'.join(labels)}）" if labels else ""
+    return text_of(error.code, 422).replace("項目", f"項目{named}", 1)
+
+
+def _asking(application: Application) -> str:
+    asking = application.requester
+    parts = (asking.organisation, f"{asking.name}（{RELATIONS[application.relation]}）")
+    return "　".join(part for part in parts if part)
+
+
+def _said(application: Application, ready: Prepared, persons: Sequence[str]) -> dict[str, Any]:
     names = dict(ITEMS)
     listed = "、".join(names[item.value] for item in application.items)
     return {
         "said": [
             ("証明書の種類", KINDS[application.kind]),
-            ("請求者", f"{application.requester.name}（{RELATIONS[application.relation]}）"),
+            ("請求者", _asking(application)),
             ("請求の目的", purposes()[application.purpose].text),
-            ("証明する人", f"{len(application.persons)}人"),
+            ("証明する人", f"{'、'.join(persons)}（{len(application.persons)}人）"),
             ("記載する事項", listed or "必ず記載する事項だけ"),
             ("部数・ページ", f"{application.copies}部　1部{ready.pages}ページ"),
         ],
@@ -356,4 +438,4 @@ async def _together(op: Operation, atena_no: str, issue_no: int) -> list[IssueEn
     return sorted(same, key=lambda e: e.copy_no)
 
 
-routes: Final = [form_page, act, issued_page, paper, hand_over]
+routes: Final = [form_page, act, issued_page, paper, hand_over, dispose]

@@ -14,7 +14,7 @@ from juki.audit import Operation, operation
 from juki.console import procedures, purpose, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form, new_number
-from juki.console.once import Once
+from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.person import notices_of, person_of
 from juki.console.procedures import LAST, PROCEDURES, About, Member, Procedure, Step
@@ -119,6 +119,20 @@ async def step(
     return await _step(request, code, slug, atena_no, fleet, caller)
 
 
+@get("/{code:str}/cases/{case_no:int}/again", opt=route("change.form", RIGHT), include_in_schema=False)
+async def start_again(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """差戻しの再入力: the form of one's own case that was handed back, filled as it was."""
+    if not purpose_of(request):
+        return purpose.ask(code, f"/{code}/cases/{case_no}/again")
+    async with operation(fleet, caller, "change.case", purpose=purpose_of(request), right=RIGHT, write=False) as op:
+        view = await registry.case(op, case_no)
+    known = procedures.refilled(view.change, view.reception, view.summary.atena_nos)
+    if known is None or view.summary.state != "handed_back" or view.summary.entered_by != caller.actor_id:
+        raise NotFound
+    form = Form((), {**known.values, "form_key": [new_number()]})
+    return await _page(request, fleet, await _desk(request, code, known.slug, known.atena_no, fleet, caller, form))
+
+
 async def _start(
     request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
@@ -212,7 +226,7 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
 
     once: Once = request.app.state.once
     try:
-        number = await once.run(f"{caller.session_id} {form.text('form_key')}", enter)
+        number = await once.run(page_key(caller.session_id, form.text("form_key")), enter)
     except Invalid as error:
         if error.code == "registry.alerts_open":
             form.fields = [_REASON]
@@ -256,11 +270,20 @@ async def _page_of_error(request: AnyRequest, fleet: Fleet, desk: Desk) -> Respo
         desk.at = len(desk.steps) - 1
         desk.form.errors = {"form": "　".join(dict.fromkeys(desk.form.errors.values()))}
     here = {f.name for f in desk.steps[desk.at].fields}
-    others = [text for name, text in desk.form.errors.items() if name not in here and name != "form"]
+    others = [_elsewhere(desk, name, text) for name, text in desk.form.errors.items() if name not in {*here, "form"}]
     if others:
         desk.form.errors.setdefault("form", "　".join(dict.fromkeys(others)))
         desk.form.errors = {n: t for n, t in desk.form.errors.items() if n in here or n == "form"}
     return await _page(request, fleet, desk)
+
+
+def _elsewhere(desk: Desk, name: str, text: str) -> str:
+    """What is wrong on another page, with the page and the field it is wrong at."""
+    for page in desk.steps:
+        for field in page.fields:
+            if field.name == name:
+                return f"{page.title}の{field.label}: {text}"
+    return text
 
 
 async def _page(request: AnyRequest, fleet: Fleet, desk: Desk) -> Response[bytes]:
@@ -287,7 +310,7 @@ async def _review_page(
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
     if desk.replaces is not None:
-        said.insert(0, ("差戻しの再入力", f"差し戻された受付 {desk.replaces} に代わります"))
+        said[0][1].insert(0, ("差戻しの再入力", f"差し戻された受付 {desk.replaces} に代わります"))
     desk.form.fields = [_REASON]
     context = {
         **desk.person,
@@ -386,19 +409,21 @@ def _correctable() -> list[tuple[str, str]]:
     return [(path, label) for path, label in found if path != "address.moved_within_from"]
 
 
-def said_of(steps: list[Step], form: Form) -> list[tuple[str, str]]:
-    """What the form says, in the words of the paper; blanks are left out."""
-    said: list[tuple[str, str]] = []
-    for page in steps:
-        for field in page.fields:
-            names = dict(field.options)
-            texts = [names.get(v, v) for v in form.texts(field.name) if v.strip()]
-            if texts and field.kind == "date":
-                read = form.date(field.name)
-                texts = [words.day(read)] if read else texts
-            if texts:
-                said.append((field.label, "、".join(texts)))
-    return said
+def said_of(steps: list[Step], form: Form) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What each page of the form says, in the words of the paper; blanks are left out."""
+    said = [(page.title, [(f.label, text) for f in page.fields if (text := _read(f, form))]) for page in steps]
+    return [(title, lines) for title, lines in said if lines]
 
 
-routes: Final = [start_new, step_new, choose, start, step]
+def _read(field: Field, form: Form) -> str:
+    names = dict(field.options)
+    given = [v for v in form.texts(field.name) if v.strip()]
+    if given and field.kind == "date":
+        read = form.date(field.name)
+        return words.day(read) if read else given[0]
+    if field.options:
+        return "、".join(names.get(v, v) for v in given)
+    return form.text(field.name)
+
+
+routes: Final = [start_new, step_new, choose, start, step, start_again]

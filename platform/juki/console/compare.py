@@ -12,6 +12,7 @@ from juki.personal import Personal
 from juki.registry.model import Record
 
 _ALWAYS: Final = frozenset({"basic.name", "basic.relationship", "address.address", "status"})
+_OURS: Final = frozenset({"version_no", "atena_no", "member_order"})  # numbers the register gives itself
 _TYPED_AGAIN: Final = frozenset({"my_number.my_number", "resident_code.resident_code"})
 HIDDEN: Final = "再入力して照合します"
 
@@ -31,6 +32,7 @@ class Compared(Personal, frozen=True, kw_only=True):
     name: str
     tags: list[Tag]
     rows: list[Pair]
+    fresh: bool = False  # nothing stood before, so there is nothing to compare with
 
 
 def side_by_side(before: Sequence[Record], after: Sequence[Record], *, blind: bool = False) -> list[Compared]:
@@ -48,7 +50,7 @@ def _compared(was: Record | None, now: Record, *, blind: bool) -> Compared:
         for item in section.items
         if (pair := _pair(item, was, now, blind=blind)) is not None
     ]
-    return Compared(name=name, tags=tags, rows=rows)
+    return Compared(name=name, tags=tags, rows=rows, fresh=was is None)
 
 
 def _pair(item: sections.Item, was: Record | None, now: Record, *, blind: bool) -> Pair | None:
@@ -61,7 +63,7 @@ def _pair(item: sections.Item, was: Record | None, now: Record, *, blind: bool) 
         return None
     if not changed and item.path not in _ALWAYS:
         return None
-    if item.path in {"version_no", "atena_no"} and was is not None:
+    if item.path in _OURS and (was is None or item.path != "member_order"):
         return None
     if blind and (item.path in _TYPED_AGAIN or isinstance(new, RegistryDate)) and changed:
         return Pair(label=item.label, was=said_old, now=HIDDEN, changed=True)

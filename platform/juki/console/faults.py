@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from litestar import Response
 
-from juki.console.page import environment, frame
+from juki.console import resume
+from juki.console.page import Page, environment, frame
 from juki.web import AnyRequest, Problem
 
+_TIMED_OUT: Final = frozenset({"access.session_ended", "access.session_unknown"})
 _HEADINGS: Final = {
     401: "ログインが必要です",
     403: "この操作はできません",
@@ -24,7 +27,11 @@ def page_of(request: AnyRequest, problem: Problem) -> Response[Any]:
     """HTML for a person. Says nothing of the municipality in the address, for the caller may not belong there."""
     code = str(request.path_params.get("code", ""))
     if problem.status == 401 and code.isdecimal():
-        return Response(b"", status_code=303, headers={"Location": f"/{code}/login"})
+        kept = resume.of_request(request, code)
+        if kept:
+            return _login_first(request, code, kept)
+        why = "?done=timed_out" if problem.code in _TIMED_OUT else ""
+        return Response(b"", status_code=303, headers={"Location": f"/{code}/login{why}"})
     if problem.code == "access.password_due":
         return Response(b"", status_code=303, headers={"Location": f"/{code}/account/password"})
     page = frame(request, None, _HEADINGS.get(problem.status, "処理できませんでした"))
@@ -35,8 +42,13 @@ def page_of(request: AnyRequest, problem: Problem) -> Response[Any]:
     return Response(text.encode(), status_code=problem.status, media_type="text/html; charset=utf-8")
 
 
-def frame_of_caller(page: Any, tenant: str) -> Any:
-    """The caller's own pages, whatever was in the address."""
-    import msgspec
+def _login_first(request: AnyRequest, code: str, kept: resume.Pairs) -> Response[Any]:
+    """The session ended under a half-filled form: log in first, nothing typed is lost."""
+    page = msgspec.structs.replace(frame(request, None, "ログインの有効時間が過ぎました"), base=f"/{code}")
+    text = environment().get_template("again.html").render(page=page, hidden=kept)
+    return Response(text.encode(), status_code=401, media_type="text/html; charset=utf-8")
 
+
+def frame_of_caller(page: Page, tenant: str) -> Page:
+    """The caller's own pages, whatever was in the address."""
     return msgspec.structs.replace(page, base=f"/{tenant}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from juki import dates
+from juki import dates, letters, numbers
 from juki.dates import RegistryDate
 from juki.problem import Invalid
 from juki.web import text_of
@@ -16,10 +18,17 @@ from juki.web import text_of
 Kind: TypeAlias = Literal[
     "text", "password", "number", "date", "select", "radio", "checks", "check", "textarea", "hidden"
 ]
+Rule: TypeAlias = Literal["", "my_number", "resident_code", "postal", "kana"]
 Option: TypeAlias = tuple[str, str]
 NEEDED: Final = "入力されていません。入力してください。"
 NOT_OFFERED: Final = "選べない値です。選び直してください。"
 TOO_LONG: Final = "文字数が多すぎます。{max}文字以内にしてください。"
+NOT_KANA: Final = "カタカナで入力してください。"
+DIGITS: Final = "{count}桁の数字で入力してください。"
+CHECK_DIGIT: Final = "検査用数字（末尾の1桁）が合いません。写し間違いがないか、カード等で確かめてください。"
+_SEPARATORS: Final = str.maketrans("", "", " -‐‑‒–—−ー―")
+_HIRAGANA: Final = {point: point + 0x60 for point in range(0x3041, 0x3097)}
+_KANA: Final = re.compile(r"[ァ-ヺー・ヽヾ\u3000]+")
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +47,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     default: str = ""  # shown until the clerk says otherwise
     group: str = ""  # heading under which it stands, where a page has several
     unknown_allowed: bool = False  # 年月日不詳 and the like, where the register allows it
+    rule: Rule = ""  # what the text must be besides present and short enough
+    folded: bool = False  # asked of few: closed until something stands in it
 
 
 class Form:
@@ -60,9 +71,10 @@ class Form:
         return values[0] if values else ""
 
     def text(self, name: str) -> str:
-        """The one value of a field without the blanks around it."""
+        """The one value of a field without the blanks around it; numbers and kana as the register writes them."""
         values = self._given.get(name, [])
-        return values[0].strip() if values else ""
+        field = next((f for f in self.fields if f.name == name), None)
+        return _settled(values[0], field) if values else ""
 
     def texts(self, name: str) -> list[str]:
         """Every value of a field."""
@@ -99,9 +111,17 @@ class Form:
         """What to look at twice, or nothing."""
         return self.alerts.get(name, "")
 
+    def filled(self, fields: Sequence[Field]) -> bool:
+        """True where one of these has something in it or wrong with it."""
+        return any(self.error(f.name) or any(v.strip() for v in self._given.get(f.name, [])) for f in fields)
+
     def label(self, name: str) -> str:
-        """The paper's word for a field."""
-        return next((f.label for f in self.fields if f.name == name), name)
+        """The paper's word for a field, with its heading where two fields bear the same word."""
+        field = next((f for f in self.fields if f.name == name), None)
+        if field is None:
+            return name
+        shared = sum(1 for f in self.fields if f.label == field.label) > 1
+        return f"{field.group}　{field.label}" if shared and field.group else field.label
 
     def wrong(self, name: str, text: str) -> None:
         """The first thing said about a field stands."""
@@ -122,10 +142,12 @@ class Form:
             return
         if field.options and field.kind != "hidden" and not set(values) <= {code for code, _ in field.options}:
             self.wrong(field.name, NOT_OFFERED)
-        if any(len(v) > field.max for v in values) and not field.options:
+        if any(len(_settled(v, field)) > field.max for v in values) and not field.options:
             self.wrong(field.name, TOO_LONG.format(max=field.max))
         if field.kind == "date":
             self.date(field.name)
+        if fault := fault_of(field.rule, _settled(values[0], field)):
+            self.wrong(field.name, fault)
 
     def date(self, name: str) -> RegistryDate | None:
         """The date as typed, in any form a clerk uses; None where blank or unreadable (then the error is noted)."""
@@ -151,6 +173,41 @@ class Form:
         """Every given value as hidden fields for the next page, so nothing is typed twice."""
         skip = {"form_token", "go", *but}
         return [(name, v) for name, values in self._given.items() if name not in skip for v in values]
+
+
+def digits(typed: str) -> str:
+    """A number as pasted or typed: half-width, without the separators that papers print."""
+    return unicodedata.normalize("NFKC", typed).translate(_SEPARATORS).strip()
+
+
+def kana(typed: str) -> str:
+    """フリガナ as the register writes it: full-width katakana, one full-width space between the names."""
+    wide = letters.full_kana(typed).translate(_HIRAGANA)
+    return "　".join(wide.split())
+
+
+def fault_of(rule: Rule, text: str) -> str:
+    """What a rule says of a settled text; nothing where it is in order."""
+    if rule == "my_number":
+        return length_fault(text, 12) or ("" if numbers.is_my_number(text) else CHECK_DIGIT)
+    if rule == "resident_code":
+        return length_fault(text, 11)
+    if rule == "postal":
+        return length_fault(text, 7)
+    return NOT_KANA if rule == "kana" and not _KANA.fullmatch(text) else ""
+
+
+def length_fault(text: str, count: int) -> str:
+    """The hint for a number that is not of so many digits."""
+    return "" if len(text) == count and text.isascii() and text.isdigit() else DIGITS.format(count=count)
+
+
+def _settled(typed: str, field: Field | None) -> str:
+    if field is not None and field.kind == "number":
+        return digits(typed)
+    if field is not None and field.rule == "kana":
+        return kana(typed)
+    return typed.strip()
 
 
 def new_number() -> str:

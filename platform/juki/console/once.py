@@ -10,6 +10,11 @@ from typing import Final
 _KEPT: Final = 10_000
 
 
+def page_key(session_id: str, form_key: str) -> str:
+    """One page of one session; empty where the page carries no number."""
+    return f"{session_id} {form_key}" if form_key else ""
+
+
 class Once:
     """Results by the page's own number, for this process; what failed may be tried again."""
 
@@ -18,7 +23,12 @@ class Once:
         self._kept = kept
 
     async def run(self, key: str, act: Callable[[], Awaitable[int]]) -> int:
-        """Carry `act` out unless a page with this key already did or is about to; its number either way."""
+        """Carry `act` out unless a page with this key already did or is about to; its number either way.
+
+        A page without a number of its own (an empty key) cannot be told from another, so it is always carried out.
+        """
+        if not key:
+            return await act()
         known = self._done.get(key)
         if known is not None:
             return await asyncio.shield(known)

@@ -36,6 +36,10 @@ DONE: Final = {
     "totp": "ワンタイムコードの登録を更新しました。",
     "handed_over": "証明書を渡した記録を付けました。",
     "disposed": "書損として記録しました。",
+    "signed_out": "ログアウトしました。",
+    "timed_out": "ログインの有効時間が過ぎました。もう一度ログインしてください。",
+    "enrolled": "この端末を登録しました。続けてログインしてください。",
+    "measure_confirmed": "仮支援措置 {no} を支援措置にしました。",
 }
 
 
@@ -106,7 +110,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
         clerk=str(getattr(request.state, "clerk", "") or caller.actor_id),
         duty=caller.duty,
         terminal=caller.terminal_id,
-        purpose=words.PURPOSE_NAMES.get(purpose, ""),
+        purpose=words.PURPOSE_NAMES.get(purpose, "").partition("（")[0],
         menu=menu.entries(caller),
         token=form_token(request),
     )
@@ -128,9 +132,9 @@ def render(
     return Response(text.encode(), status_code=status, media_type="text/html; charset=utf-8")
 
 
-def go(path: str, *, done: str = "", no: str | int = "") -> Response[bytes]:
-    """303 to the next page, so that reloading it sends nothing twice. `done` and `no` say what happened."""
-    query = f"?done={done}&no={no}" if done else ""
+def go(path: str, *, done: str = "", no: str | int = "", new: str = "") -> Response[bytes]:
+    """303 to the next page, so that reloading it sends nothing twice. `done` and `no` say what happened, `new` to whom."""
+    query = (f"?done={done}" + (f"&no={no}" if no else "") + (f"&new={new}" if new else "")) if done else ""
     return Response(b"", status_code=303, headers={"Location": path + query})
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from juki.console import sections, words
 from juki.personal import Personal
-from juki.registry.model import Level, Process, Protection, Record, Status
+from juki.registry.model import Level, Process, Protection, Record, Status, Suppression
 
 _PROCESS: Final = {Process.CHANGE: "異動", Process.ISSUE: "発行", Process.INQUIRY: "照会"}
 _LEVEL: Final = {Level.ERROR: "できません", Level.ALERT: "係長の確認が必要です"}
@@ -84,10 +84,14 @@ def _held(protection: Protection) -> list[Notice]:
     ]
 
 
-def suppression_lines(protection: Protection) -> list[str]:
-    """抑止 [32] as lines of the resident page."""
-    return [
+def suppression_lines(protection: Protection) -> list[tuple[int, str]]:
+    """抑止 [32] as lines of the resident page, each with its number."""
+    return [(s.suppression_no, suppression_line(s)) for s in protection.suppressions]
+
+
+def suppression_line(s: Suppression) -> str:
+    """One 抑止 in words."""
+    return (
         f"{_PROCESS[s.process]}　{'停止' if s.level is Level.ERROR else '注意'}　{words.calendar(s.starts_on)}から"
         f"{words.calendar(s.ends_on) + 'まで' if s.ends_on else ''}{'　一時解除中' if s.released else ''}"
-        for s in protection.suppressions
-    ]
+    )

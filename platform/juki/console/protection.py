@@ -1,4 +1,4 @@
-"""支援措置・抑止: the list of measures, the 29 items of one, its beginning, renewal and end; holding a process back."""
+"""支援措置: the list of measures, the 29 items of one, its beginning, decision, renewal and end."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from litestar import Response, get, post
 from juki import dates, registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import sections, words
-from juki.console.form import Field, Form
+from juki.console import clerks, sections, words
+from juki.console.form import Field, Form, new_number
+from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.resident import strip
+from juki.console.suppression import HOLD
 from juki.console.table import Cell, Table
 from juki.problem import Invalid
-from juki.registry.model import Level, Measure, MeasureState, Process, SupportMeasure, Wish
+from juki.registry.model import Measure, MeasureState, SupportMeasure, Wish, renewable_from
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, route
 
@@ -58,15 +60,6 @@ def _fields(members: Sequence[tuple[str, str]]) -> list[Field]:
         asked.append(Field(name="with", label="併せて支援を求める者", kind="checks", options=members))
     asked += [Field(name=name, label=label, width="l", max=300) for name, label in TEXTS]
     return asked
-
-
-_HOLD: Final = (
-    Field(name="process", label="抑止する処理", kind="select", required=True, width="s",
-          options=((Process.ISSUE.value, "発行"), (Process.CHANGE.value, "異動"), (Process.INQUIRY.value, "照会"))),
-    Field(name="level", label="強さ", kind="select", required=True, width="s",
-          options=((Level.ERROR.value, "停止"), (Level.ALERT.value, "注意"))),
-    Field(name="reason", label="理由", required=True, width="l", max=300),
-)  # fmt: skip
 
 
 @get("/{code:str}/protection", opt=route("protection.list", "protection.read", PURPOSE), include_in_schema=False)
@@ -122,6 +115,26 @@ async def renew(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, c
 
 
 @post(
+    "/{code:str}/protection/{measure_no:int}/decide",
+    opt=route("protection.confirm", "protection.enter", PURPOSE),
+    include_in_schema=False,
+)
+async def decide(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """仮支援措置 becomes 支援措置 from a day on."""
+    form = Form(_decide_fields(), form_of(request))
+    starts = form.date("starts_on")
+    day = starts.to_date() if form.check() and starts else None
+    if day is not None:
+        try:
+            async with operation(fleet, caller, "protection.confirm", purpose=PURPOSE, right="protection.enter") as op:
+                await registry.confirm_protection(op, measure_no, day)
+            return go(f"/{code}/protection/{measure_no}", done="measure_confirmed", no=measure_no)
+        except Invalid as error:
+            form.take(error)
+    return await _detail(request, code, measure_no, fleet, caller, form)
+
+
+@post(
     "/{code:str}/protection/{measure_no:int}/end",
     opt=route("protection.end", "protection.enter", PURPOSE),
     include_in_schema=False,
@@ -146,7 +159,7 @@ async def end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, cal
 )
 async def entry_page(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """The form for a measure and, below it, for holding a process back."""
-    return await _entry(request, code, atena_no, fleet, caller, None, None)
+    return await entry(request, code, atena_no, fleet, caller)
 
 
 @post(
@@ -159,37 +172,20 @@ async def enter(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, cal
     given = form_of(request)
     form = Form(_fields([(no, no) for no in given.get("with", ())]), given)
     starts = form.date("starts_on")
+
+    async def act() -> int:
+        async with operation(fleet, caller, "protection.enter", purpose=PURPOSE, right="protection.enter") as op:
+            content = await _content(op, atena_no, form, starts.to_date() if starts else None)
+            return await registry.enter_protection(op, content)
+
     if form.check():
+        once: Once = request.app.state.once
         try:
-            async with operation(fleet, caller, "protection.enter", purpose=PURPOSE, right="protection.enter") as op:
-                content = await _content(op, atena_no, form, starts.to_date() if starts else None)
-                number = await registry.enter_protection(op, content)
+            number = await once.run(page_key(caller.session_id, form.text("form_key")), act)
             return go(f"/{code}/residents/{atena_no}", done="protected", no=number)
         except Invalid as error:
             form.take(error, {"provisional_from": "starts_on"})
-    return await _entry(request, code, atena_no, fleet, caller, form, None)
-
-
-@post(
-    "/{code:str}/residents/{atena_no:str}/suppress",
-    opt=route("protection.suppress", "protection.enter", PURPOSE),
-    include_in_schema=False,
-)
-async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """抑止の設定 for one person from today."""
-    form = Form(_HOLD, form_of(request))
-    if not form.check():
-        return await _entry(request, code, atena_no, fleet, caller, None, form)
-    async with operation(fleet, caller, "protection.suppress", purpose=PURPOSE, right="protection.enter") as op:
-        await registry.suppress(
-            op,
-            [atena_no],
-            Process(form.text("process")),
-            Level(form.text("level")),
-            starts_on=op.now.astimezone(dates.JST).date(),
-            reason=form.text("reason"),
-        )
-    return go(f"/{code}/residents/{atena_no}", done="suppressed")
+    return await entry(request, code, atena_no, fleet, caller, form=form)
 
 
 async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | None) -> SupportMeasure:
@@ -221,15 +217,17 @@ async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | N
     )
 
 
-async def _entry(
+async def entry(
     request: AnyRequest,
     code: str,
     atena_no: str,
     fleet: Fleet,
     caller: Caller,
-    form: Form | None,
-    hold: Form | None,
+    *,
+    form: Form | None = None,
+    hold: Form | None = None,
 ) -> Response[bytes]:
+    """The page with the form for a measure and, below it, the form for holding a process back."""
     async with operation(
         fleet, caller, "protection.form", purpose=PURPOSE, right="protection.enter", write=False
     ) as op:
@@ -237,12 +235,13 @@ async def _entry(
         record = await registry.record(op, atena_no, groups=("basic",))
         home = await registry.household(op, record.setai_no, groups=("basic",))
     others = [(m.atena_no, m.basic.name) for m in home.members if m.basic and m.atena_no != atena_no]
-    if form is None:
-        form = Form(_fields(others))
-    else:
-        form.fields = _fields(others)
-    context = {**shown, "form": form, "hold": hold or Form(_HOLD), "atena_no": atena_no}
-    status = 422 if form.errors or (hold and hold.errors) else 200
+    form = form or Form(())
+    form.fields = _fields(others)
+    hold = hold or Form(HOLD)
+    for one in (form, hold):
+        one.put("form_key", new_number())
+    context = {**shown, "form": form, "hold": hold, "atena_no": atena_no}
+    status = 422 if form.errors or hold.errors else 200
     title = "支援措置・抑止の登録"
     return render(request, "protect.html", title, context, tenant=await fleet.tenant(code), status=status)
 
@@ -252,15 +251,26 @@ async def _detail(
 ) -> Response[bytes]:
     async with operation(fleet, caller, "protection.read", purpose=PURPOSE, right="protection.read", write=False) as op:
         history = await registry.measure_history(op, measure_no)
-    latest = history[-1]
+        latest = history[-1]
+        named = await clerks.names(op, [m.entered_by for m in history])
+        others = await registry.current(op, latest.content.protected_with, ("basic",))
+    acts = caller.may("protection.enter") and latest.state is not MeasureState.ENDED
+    ends = latest.content.ends_on
+    opens = renewable_from(ends) if ends and latest.state is MeasureState.IN_FORCE else None
     context = {
         "measure_no": measure_no,
         "state": STATES[latest.state],
         "atena_no": latest.content.atena_no,
-        "said": _said(latest),
-        "history": [(m.version_no, STATES[m.state], words.instant(m.known_from), m.entered_by) for m in history],
-        "may_act": caller.may("protection.enter") and latest.state is not MeasureState.ENDED,
+        "name": latest.content.name,
+        "said": _said(latest, [r.basic.name for r in others.values() if r.basic]),
+        "history": [(m.version_no, STATES[m.state], words.instant(m.known_from), named[m.entered_by]) for m in history],
+        "may_act": acts,
+        "may_decide": acts and latest.state is MeasureState.PROVISIONAL,
+        "may_renew": acts and opens is not None and opens <= dates.today_in_japan(fleet.clock()),
+        "renewable_from": words.calendar(opens) if opens else "",
         "form": form,
+        "decide": _decide_fields()[0],
+        "ending": _end_fields()[0],
     }
     status = 422 if form.errors else 200
     title = f"支援措置 {measure_no}"
@@ -269,6 +279,14 @@ async def _detail(
 
 def _end_fields() -> tuple[Field, ...]:
     return (Field(name="reason", label="終了の理由", required=True, width="l", max=300),)
+
+
+def _decide_fields() -> tuple[Field, ...]:
+    return (
+        Field(
+            name="starts_on", label="支援措置の開始年月日", kind="date", required=True, width="s", hint="例: R8.11.24"
+        ),
+    )
 
 
 def _line(measure: Measure, told: str = "") -> list[str | Cell]:
@@ -283,7 +301,7 @@ def _line(measure: Measure, told: str = "") -> list[str | Cell]:
     ]
 
 
-def _said(measure: Measure) -> list[tuple[str, str]]:
+def _said(measure: Measure, others: Sequence[str]) -> list[tuple[str, str]]:
     c = measure.content
     named: list[tuple[str, str]] = [
         ("氏名", c.name),
@@ -306,7 +324,7 @@ def _said(measure: Measure) -> list[tuple[str, str]]:
         ("支援の必要性がないことを確認した連絡年月日", c.found_needless_on),
     ]
     texts = [(label, str(getattr(c, name))) for name, label in TEXTS]
-    tail = [("仮支援措置", "該当" if c.provisional else ""), ("併せて支援を求める者", "、".join(c.protected_with))]
+    tail = [("仮支援措置", "該当" if c.provisional else ""), ("併せて支援を求める者", "、".join(others))]
     return [*named, *wishes, *((label, words.calendar(day) if day else "") for label, day in days), *texts, *tail]
 
 
@@ -314,4 +332,4 @@ def _wish(wish: Wish) -> str:
     return f"希望する　{wish.place}".strip("　") if wish.wanted else "希望しない"
 
 
-routes: Final = [listing, detail, renew, end, entry_page, enter, suppress]
+routes: Final = [listing, detail, renew, decide, end, entry_page, enter]

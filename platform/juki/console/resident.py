@@ -157,7 +157,7 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
         protection=await registry.protection(op, atena_no),
         issues=issues,
         clerks=await clerks.names(op, [who for who in (*acted, *(i.issued_by for i in issues)) if who]),
-        today=dates.today_in_japan(op.now),
+        today=moment.day or dates.today_in_japan(op.now),
     )
 
 
@@ -167,9 +167,10 @@ def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: f
         "notices": notices_of(view.protection),
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
-        "sections": [_section(s, caller) for s in sections.shown(view.record, revealed=revealed)],
-        "issues": [_issue(entry, view.clerks) for entry in view.issues],
+        "sections": [_section(s, caller, now=moment == NOW) for s in sections.shown(view.record, revealed=revealed)],
+        "issues": [_issue(entry, view, caller) for entry in view.issues],
         "suppressions": suppression_lines(view.protection),
+        "may_release": caller.may("protection.enter") and moment == NOW,
         "setai_no": view.record.setai_no,
         "members": _members(view),
         "versions": [_version(v, view.clerks) for v in reversed(view.versions)],
@@ -200,8 +201,8 @@ def _asof_text(moment: Moment) -> str:
     return f"{known}、{day}の内容を表示しています。今の記録ではありません。"
 
 
-def _section(shown: sections.Shown, caller: Caller) -> dict[str, Any]:
-    masked = {path: group for group, (path, right) in _GUARDED.items() if caller.may(right)}
+def _section(shown: sections.Shown, caller: Caller, *, now: bool) -> dict[str, Any]:
+    masked = {path: group for group, (path, right) in _GUARDED.items() if now and caller.may(right)}
     lines = [
         {
             "numbers": line.numbers,
@@ -255,14 +256,16 @@ def _version(version: Version, named: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _issue(entry: IssueEntry, named: dict[str, str]) -> dict[str, Any]:
+def _issue(entry: IssueEntry, view: View, caller: Caller) -> dict[str, Any]:
+    here = f"/residents/{view.record.atena_no}/certificate/{entry.issue_no}"
     return {
+        "path": here if caller.may("certificate.issue") else "",
         "at": words.instant(entry.issued_at),
         "kind": KINDS[entry.kind],
         "relation": RELATIONS[entry.relation],
         "label": entry.label,
         "terminal": entry.terminal_id,
-        "clerk": named.get(entry.issued_by, ""),
+        "clerk": view.clerks.get(entry.issued_by, ""),
         "disposed": "書損" if entry.disposed else "",
     }
 

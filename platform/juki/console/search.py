@@ -11,7 +11,7 @@ from juki import registry
 from juki.access import Caller
 from juki.audit import operation
 from juki.console import purpose, words
-from juki.console.form import Field, Form
+from juki.console.form import Field, Form, fault_of
 from juki.console.page import render
 from juki.problem import Invalid
 from juki.registry.model import HITS_MAX, Hit, Query, Status
@@ -62,8 +62,8 @@ def _fields() -> list[Field]:
         Field(name="kana", label="フリガナ", hint="先頭だけで可。氏と名は空白で分ける", autofocus=True),
         Field(name="name", label="氏名（漢字）", hint="異体字も探します"),
         Field(name="birth", label="生年月日", width="s", hint="S55.4.1、昭和55年、19800401"),
-        Field(name="address", label="住所", width="l", hint="町の名前から"),
-        Field(name="number_kind", label="番号の種類", kind="select", options=_WAYS, width="m"),
+        Field(name="address", label="住所", width="l", hint="番地まで。ほかの条件もあれば町名だけで可"),
+        Field(name="number_kind", label="番号の種類", kind="select", options=_WAYS, width="s"),
         Field(name="number", label="番号", kind="number", width="s", max=20),
         Field(name="removed", label="消除された人も探す", kind="check"),
     ]
@@ -84,6 +84,8 @@ async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -
     found = None
     if form.text("number") and not form.text("number_kind"):
         form.wrong("number_kind", "番号の種類を選んでください。")
+    if fault := _fault(form):
+        form.wrong("number", fault)
     if form.check():
         query = _query(form)
         try:
@@ -101,10 +103,18 @@ async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -
 
 
 async def _page(request: AnyRequest, fleet: Fleet, code: str, form: Form, found: Found | None) -> Response[bytes]:
-    context = {"form": form, "hits": found}
+    context = {"form": form, "hits": found, "by_number": bool(form.text("number"))}
     tenant = await fleet.tenant(code)
     status = 422 if form.errors else 200
     return render(request, "search.html", "検索・照会", context, tenant=tenant, here="/search", status=status)
+
+
+def _fault(form: Form) -> str:
+    """What keeps a number from being anybody's: too short, too long, or a check digit that does not fit."""
+    kind, number = form.text("number_kind"), form.text("number")
+    if not number or kind not in ("my_number", "resident_code"):
+        return ""
+    return fault_of("my_number" if kind == "my_number" else "resident_code", number)
 
 
 def _query(form: Form) -> Query:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from litestar import Response, get, post
 
 from juki import audit
 from juki.access import Caller
-from juki.audit import Login
+from juki.audit import Login, Opened
+from juki.console import resume
 from juki.console.form import Field, Form
-from juki.console.page import go, render
+from juki.console.page import environment, frame, go, render
 from juki.problem import JukiError
 from juki.tenancy import Fleet
-from juki.web import AnyRequest, Pace, entrance, form_of, public, route, text_of
+from juki.web import AnyRequest, Pace, entrance, form_of, public, route, text_of, token_of
 from juki.web.admission import SELF
 
 _LOGIN: Final = (
@@ -36,17 +38,24 @@ async def login_page(request: AnyRequest, code: str, fleet: Fleet) -> Response[b
     return await _login_page(request, code, fleet, Form(_LOGIN))
 
 
+@post("/{code:str}/login/again", opt=public("log-in page"), include_in_schema=False, status_code=200)
+async def login_again(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
+    """The same form, carrying what was typed when the session ended."""
+    return await _login_page(request, code, fleet, Form(_LOGIN), resume.of_login(form_of(request), code))
+
+
 @post("/{code:str}/login", opt=public("log-in"), include_in_schema=False)
 async def login(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
     """Open the session, or say that it did not open and no more (R-A-3.3-AUT-01)."""
     form = Form(_LOGIN, form_of(request))
+    kept = resume.of_login(form_of(request), code)
     await fleet.tenant(code)
     pace: Pace = request.app.state.pace
     keys = (f"{code} {form.text('login')}", f"{code} at {_address(request)}")
     for key in keys:
         pace.try_once(key)
     if not form.check():
-        return await _login_page(request, code, fleet, form)
+        return await _login_page(request, code, fleet, form, kept)
     typed = Login(
         login_name=form.text("login"),
         password=form.text("password"),
@@ -59,12 +68,15 @@ async def login(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
         if error.status >= 500:
             raise
         form.wrong("form", text_of(error.code, error.status))
-        return await _login_page(request, code, fleet, form)
+        return await _login_page(request, code, fleet, form, kept)
     for key in keys:
         pace.forget(key)
     names: entrance.Names = request.app.state.names
     names.put(opened.caller.session_id, opened.name)
-    answer = go(f"/{code}/account/password" if opened.caller.password_due else f"/{code}/")
+    if kept and not opened.caller.password_due:
+        answer = await _resume_page(request, code, fleet, opened, kept)
+    else:
+        answer = go(f"/{code}/account/password" if opened.caller.password_due else f"/{code}/")
     entrance.put_session(answer, fleet.config, opened.token)
     return answer
 
@@ -91,7 +103,7 @@ async def enrol(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
             raise
         form.wrong("enrol_code", text_of(error.code, error.status))
         return await _terminal_page(request, code, fleet, form)
-    answer = go(f"/{code}/login")
+    answer = go(f"/{code}/login", done="enrolled")
     entrance.put_terminal(answer, fleet.config, token)
     return answer
 
@@ -100,15 +112,33 @@ async def enrol(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
 async def logout(code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """End the session here and in the register of sessions."""
     await audit.sign_out(fleet, caller)
-    answer = go(f"/{code}/login")
+    answer = go(f"/{code}/login", done="signed_out")
     entrance.put_session(answer, fleet.config, "")
     return answer
 
 
-async def _login_page(request: AnyRequest, code: str, fleet: Fleet, form: Form) -> Response[bytes]:
+async def _resume_page(
+    request: AnyRequest, code: str, fleet: Fleet, opened: Opened, kept: resume.Pairs
+) -> Response[bytes]:
+    """The form typed before the session ended, under the new session, sent only when the clerk says so."""
+    action, hidden = resume.unwrapped(kept)
+    page = msgspec.structs.replace(
+        frame(request, await fleet.tenant(code), "入力の続き"),
+        clerk=opened.name,
+        duty=opened.caller.duty,
+        terminal=opened.caller.terminal_id,
+        token=token_of(opened.token),
+    )
+    text = environment().get_template("resume.html").render(page=page, action=action, hidden=hidden)
+    return Response(text.encode(), status_code=200, media_type="text/html; charset=utf-8")
+
+
+async def _login_page(
+    request: AnyRequest, code: str, fleet: Fleet, form: Form, kept: resume.Pairs = ()
+) -> Response[bytes]:
     tenant = await fleet.tenant(code)
     known = await audit.terminal_id(fleet, code, entrance.terminal_token(request, fleet.config))
-    context = {"form": form, "enrolled": known is not None, "notice": ""}
+    context = {"form": form, "enrolled": known is not None, "hidden": kept}
     return render(request, "login.html", "ログイン", context, tenant=tenant, status=422 if form.errors else 200)
 
 
@@ -130,4 +160,4 @@ def _address(request: AnyRequest) -> str:
     return request.client.host if request.client else ""
 
 
-routes: Final = [login_page, login, terminal_page, enrol, logout]
+routes: Final = [login_page, login_again, login, terminal_page, enrol, logout]

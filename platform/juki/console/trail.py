@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Final
 
 from litestar import Response, get, post
 
 from juki import audit
-from juki.access import Caller
+from juki.access import Caller, accounts
 from juki.audit import Entry, Filter, operation
-from juki.console import words
+from juki.console import clerks, words
+from juki.console.actions import ACTORS, FACTS, OFFERED, action
 from juki.console.form import Field, Form
 from juki.console.page import render
 from juki.console.table import Cell, Table
 from juki.dates import JST
+from juki.problem import NotFound
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, route
 
@@ -28,16 +31,6 @@ RESULTS: Final = (
     ("open", "処理中"),
 )
 _LOOK: Final = {"refused": "stop", "failed": "stop", "unknown": "warn"}
-ACTIONS: Final = (
-    ("session.login", "ログイン"),
-    ("resident.search", "検索"),
-    ("resident.read", "住民票の記録の照会"),
-    ("resident.reveal", "番号の表示"),
-    ("change.enter", "仮登録"),
-    ("change.confirm", "本登録"),
-    ("certificate.issue", "証明書の交付"),
-    ("protection.enter", "支援措置の登録"),
-)
 ANALYSES: Final = {
     "out_of_hours": "時間外の利用",
     "failed_logins": "ログインの失敗",
@@ -49,13 +42,14 @@ ANALYSES: Final = {
 _FIELDS: Final = (
     Field(name="since", label="この日から", kind="date", width="s", hint="空欄は7日前"),
     Field(name="until", label="この日まで", kind="date", width="s", hint="空欄は今日"),
-    Field(name="action", label="操作", kind="select", options=ACTIONS, width="m"),
+    Field(name="action", label="操作", kind="select", options=OFFERED, width="m"),
     Field(name="result", label="結果", kind="select", options=RESULTS, width="s"),
-    Field(name="actor", label="操作者", width="s", max=40, hint="例: op-0123abcd"),
+    Field(name="actor", label="操作者", width="s", max=40, hint="ログイン名"),
     Field(name="atena_no", label="対象者の宛名番号", kind="number", width="s", max=15),
 )
 _HEADS: Final = ("番号", "日時", "操作", "結果", "操作者", "端末", "目的", "対象者")
 _DAYS: Final = 7
+_CAP: Final = 100
 
 
 @get("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
@@ -77,15 +71,16 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
     """One operation: intent, outcome, persons, disclosures."""
     async with operation(fleet, caller, "audit.entry", purpose=PURPOSE, right=RIGHT, write=False) as op:
         found = await audit.entry(op, op_no)
-    facts = [(name, str(value)) for name, value in found.facts.items()]
-    intent = found.intent
+        intent = found.intent
+        named = await _named(op, [intent.actor_id, str(found.facts.get("operator", ""))])
+    facts = [(FACTS.get(name, name), named.get(str(value), str(value))) for name, value in found.facts.items()]
     said = [
-        ("操作", _action(found.action)),
+        ("操作", action(found.action)),
         ("開始", words.instant(found.at)),
         ("終了", words.instant(found.ended_at)),
         ("結果", dict(RESULTS).get(found.result or "open", found.result)),
         ("符号", found.code),
-        ("操作者", intent.actor_id),
+        ("操作者", named[intent.actor_id]),
         ("所属・職務", f"{intent.office}　{intent.duty}"),
         ("端末", intent.terminal_id),
         ("目的", words.PURPOSE_NAMES.get(intent.purpose, intent.purpose)),
@@ -114,27 +109,34 @@ async def _page(
     request: AnyRequest, code: str, fleet: Fleet, caller: Caller, form: Form, *, analyses: bool
 ) -> Response[bytes]:
     since, until = _period(form, fleet.clock())
+    if since >= until:
+        form.wrong("until", "始まりの日より前の日です。期間を確かめてください。")
     tables: list[Table] = []
     async with operation(fleet, caller, "audit.list", purpose=PURPOSE, right=RIGHT, write=False) as op:
-        if form.text("atena_no"):
-            entries = await audit.about(op, form.text("atena_no"))
+        wanted = Filter(
+            since=since,
+            until=until,
+            action=form.text("action"),
+            result=form.text("result"),
+            actor_id=await _actor(op, form),
+        )
+        if form.errors:
+            entries = []
+        elif form.text("atena_no"):
+            entries = [e for e in await audit.about(op, form.text("atena_no")) if _wanted(e, wanted)]
         else:
-            wanted = Filter(
-                since=since,
-                until=until,
-                action=form.text("action"),
-                result=form.text("result"),
-                actor_id=form.text("actor"),
-            )
             entries = await audit.listing(op, wanted)
-        if analyses:
-            tables.append(await _analyses(op, since, until))
+        found = await audit.analyse(op, since, until) if analyses else []
+        named = await _named(op, [*(e.intent.actor_id for e in entries), *(f.who for f in found)])
+    if analyses:
+        tables.append(_analyses(found, named))
     tables.append(
         Table(
             title="操作の一覧",
-            note=f"新しい順に{len(entries)}件",
+            note=f"新しい順に{len(entries)}件"
+            + ("まで表示。期間や条件を絞ってください。" if len(entries) >= _CAP else ""),
             heads=_HEADS,
-            rows=[_line(e) for e in entries],
+            rows=[_line(e, named) for e in entries],
             empty="条件に合う操作はありません。期間を広げてください。",
         )
     )
@@ -151,12 +153,40 @@ async def _page(
     return render(request, "list.html", "操作の記録", context, tenant=tenant, here="/audit", status=status)
 
 
-async def _analyses(op: audit.Operation, since: dt.datetime, until: dt.datetime) -> Table:
-    found = await audit.analyse(op, since, until)
+async def _actor(op: audit.Operation, form: Form) -> str:
+    """The operator id of a log-in name; who is nobody is said beside the field."""
+    given = form.text("actor")
+    if not given:
+        return ""
+    try:
+        return (await accounts.find(op.work, given)).operator_id
+    except NotFound:
+        form.wrong("actor", "このログイン名の操作者はいません。ログイン名を確かめてください。")
+        return ""
+
+
+async def _named(op: audit.Operation, ids: Sequence[str]) -> dict[str, str]:
+    return await clerks.names(op, [i for i in ids if i and i not in ACTORS]) | ACTORS
+
+
+def _wanted(entry: Entry, wanted: Filter) -> bool:
+    """Whether an operation on one person also fits the other conditions."""
+    begun = wanted.since is None or entry.at >= wanted.since
+    ended = wanted.until is None or entry.at < wanted.until
+    return (
+        begun
+        and ended
+        and wanted.action in ("", entry.action)
+        and wanted.result in ("", entry.result or "open")
+        and wanted.actor_id in ("", entry.intent.actor_id)
+    )
+
+
+def _analyses(found: Sequence[audit.Finding], named: dict[str, str]) -> Table:
     rows = [
         (
             Cell(ANALYSES.get(f.analysis, f.analysis), look="warn"),
-            f.who,
+            named.get(f.who, f.who),
             f"{f.count}件",
             words.instant(f.first_at),
             words.instant(f.last_at),
@@ -172,23 +202,19 @@ async def _analyses(op: audit.Operation, since: dt.datetime, until: dt.datetime)
     )
 
 
-def _line(entry: Entry) -> list[str | Cell]:
+def _line(entry: Entry, named: dict[str, str]) -> list[str | Cell]:
     result = entry.result or "open"
     persons = [s.atena_no for s in entry.subjects]
     return [
         Cell(str(entry.op_no), path=f"/audit/{entry.op_no}"),
         words.instant(entry.at),
-        _action(entry.action),
+        action(entry.action),
         Cell(dict(RESULTS).get(result, result), look=_LOOK.get(result, "")),
-        entry.intent.actor_id,
+        named.get(entry.intent.actor_id, entry.intent.actor_id),
         entry.intent.terminal_id,
         words.PURPOSE_NAMES.get(entry.intent.purpose, entry.intent.purpose),
         "、".join(persons[:3]) + (f" ほか{len(persons) - 3}人" if len(persons) > 3 else ""),
     ]
-
-
-def _action(action: str) -> str:
-    return dict(ACTIONS).get(action, action)
 
 
 def _period(form: Form, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
 from juki import legacy
 from juki.access import Caller
 from juki.audit import operation
-from juki.console import words
+from juki.console import clerks, words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.table import Cell, Table
@@ -60,8 +61,11 @@ _DECIDE: Final = (
 
 @get("/{code:str}/worklist", opt=route("import.worklist", RIGHT, PURPOSE), include_in_schema=False)
 async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """What is open, in the order of the import."""
-    return await _list(request, code, fleet, caller, Form(_FIELDS))
+    """What is open, in the order of the import; the next part of a filtered list carries the filter along."""
+    kept = {name: [request.query_params[name]] for name in ("outcome", "closed") if name in request.query_params}
+    form = Form(_FIELDS, kept)
+    form.check()
+    return await _list(request, code, fleet, caller, form)
 
 
 @post("/{code:str}/worklist", opt=route("import.worklist", RIGHT, PURPOSE), include_in_schema=False, status_code=200)
@@ -111,7 +115,7 @@ async def _list(request: AnyRequest, code: str, fleet: Fleet, caller: Caller, fo
         rows=[_line(item) for item in items],
         empty="処理を待つ行はありません。取込みで確認が必要な行が出ると、ここに並びます。",
     )
-    more = [{"path": f"/worklist?after={items[-1].entry_no}", "label": "次の100件"}] if len(items) == _PAGE else []
+    more = [{"path": _next(form, items[-1].entry_no), "label": "次の100件"}] if len(items) == _PAGE else []
     context = {
         "tables": [table],
         "form": form,
@@ -124,12 +128,18 @@ async def _list(request: AnyRequest, code: str, fleet: Fleet, caller: Caller, fo
     return render(request, "list.html", "移行の作業一覧", context, tenant=tenant, here="/worklist")
 
 
+def _next(form: Form, last: int) -> str:
+    kept = {"after": str(last), "outcome": form.text("outcome"), "closed": form.text("closed")}
+    return "/worklist?" + urlencode({name: text for name, text in kept.items() if text})
+
+
 async def _row(
     request: AnyRequest, code: str, entry_no: int, fleet: Fleet, caller: Caller, form: Form
 ) -> Response[bytes]:
     async with operation(fleet, caller, "import.open_row", purpose=PURPOSE, right=RIGHT) as op:
         opened = await legacy.open_row(op, entry_no)
-    item = opened.item
+        item = opened.item
+        named = await clerks.names(op, [item.decided_by] if item.decided_by else [])
     context = {
         "said": [
             ("区分", dict(OUTCOMES).get(item.outcome, item.outcome)),
@@ -138,7 +148,7 @@ async def _row(
             ("値の種類", _class(item.value_class)),
             ("理由", text_of(item.reason, 422)),
             ("状態", DECISIONS.get(item.decision, item.decision)),
-            ("処理した職員", f"{item.decided_by}　{words.instant(item.decided_at)}" if item.decided_by else ""),
+            ("処理した職員", f"{named[item.decided_by]}　{words.instant(item.decided_at)}" if item.decided_by else ""),
         ],
         "cells": opened.cells,
         "open": not item.decision,

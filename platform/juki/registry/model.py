@@ -48,6 +48,7 @@ from juki.registry.measures import (
     Wish,
     issue_block,
     last_day,
+    renewable_from,
 )
 from juki.registry.members import (
     is_relationship,
@@ -192,6 +193,7 @@ __all__ = [
     "order",
     "read_value",
     "reason_name",
+    "renewable_from",
     "shown",
     "superseded",
     "timeline",

@@ -14,6 +14,7 @@ from juki.web.admission import (
     public,
     purpose_of,
     route,
+    token_of,
 )
 from juki.web.described import describe_problems
 from juki.web.headers import security_headers
@@ -42,4 +43,5 @@ __all__ = [
     "route",
     "security_headers",
     "text_of",
+    "token_of",
 ]

@@ -57,7 +57,11 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             await _read_page_form(request, limits)
             check_origin(request)
         return
-    caller = await _identify(request, str(handler.opt["action"]))
+    try:
+        caller = await _identify(request, str(handler.opt["action"]))
+    except NotSignedIn:
+        await _keep_form(request, limits)
+        raise
     request.scope["user"] = caller
     if caller.actor_kind == "operator" and _is_page(request):
         names: entrance.Names = request.app.state.names
@@ -94,7 +98,11 @@ def purpose_of(request: AnyRequest) -> str:
 
 def form_token(request: AnyRequest) -> str:
     """Per-session token of our own forms: only whoever holds the session cookie's page knows it."""
-    secret = request.cookies.get(entrance.session_cookie(_config(request)), "")
+    return token_of(request.cookies.get(entrance.session_cookie(_config(request)), ""))
+
+
+def token_of(secret: str) -> str:
+    """The form token that belongs to a session's secret; none without a session."""
     return hmac.new(secret.encode(), b"juki form", hashlib.sha256).hexdigest() if secret else ""
 
 
@@ -162,6 +170,14 @@ async def _check_unsafe(request: AnyRequest, caller: Caller, action: str, limits
     except Refused as error:
         await _turn_away(request.app.state.fleet, caller.tenant, caller, action, error.code)
         raise
+
+
+async def _keep_form(request: AnyRequest, limits: Limits) -> None:
+    """What our own page sent after its session had ended, so that whoever typed it can log in and go on."""
+    if request.method in _UNSAFE and _is_page(request):
+        with suppress(JukiError):
+            check_origin(request)
+            await _read_page_form(request, limits)
 
 
 async def _read_page_form(request: AnyRequest, limits: Limits) -> Mapping[str, Sequence[str]]:

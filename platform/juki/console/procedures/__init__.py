@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from juki.console.procedures import amending, household, joining, leaving
+from juki.console.procedures.again import Refilled, refilled
 from juki.console.procedures.findings import field_of, place_findings, place_problem
 from juki.console.procedures.notice import reception
 from juki.console.procedures.procedure import LAST, MAX_PERSONS, About, Member, Procedure, Step, persons_of
@@ -33,10 +34,12 @@ __all__ = [
     "About",
     "Member",
     "Procedure",
+    "Refilled",
     "Step",
     "field_of",
     "persons_of",
     "place_findings",
     "place_problem",
     "reception",
+    "refilled",
 ]

@@ -22,7 +22,7 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
     domicile, numbers, abroad = "戸籍の表示・旧氏", "番号", "外国人住民の場合"
     asked = [
         Field(name=p + "name", label="氏名", required=True, width="m", autofocus=True, hint="氏と名の間に全角の空白"),
-        Field(name=p + "name_kana", label="フリガナ", required=True, width="m", hint="全角カタカナ"),
+        Field(name=p + "name_kana", label="フリガナ", required=True, width="m", rule="kana", hint="カタカナ"),
         Field(
             name=p + "birth",
             label="生年月日",
@@ -46,7 +46,7 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
         Field(name=p + "registered_domicile", group=domicile, label="本籍", width="l", max=200),
         Field(name=p + "family_head", group=domicile, label="筆頭者", width="m"),
         Field(name=p + "former_surname", group=domicile, label="旧氏", width="s"),
-        Field(name=p + "former_surname_kana", group=domicile, label="旧氏のフリガナ", width="s"),
+        Field(name=p + "former_surname_kana", group=domicile, label="旧氏のフリガナ", width="s", rule="kana"),
     ]
     if not newborn:
         asked += [
@@ -56,7 +56,8 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
                 label="個人番号",
                 kind="number",
                 width="s",
-                max=14,
+                max=12,
+                rule="my_number",
                 hint="12桁。カード等から転記",
             ),
             Field(
@@ -74,18 +75,21 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
                 kind="number",
                 width="s",
                 max=11,
+                rule="resident_code",
                 hint="11桁。不明は空欄",
             ),
         ]
     return [
         *asked,
-        Field(name=p + "nationality", group=abroad, label="国籍・地域", width="m"),
-        Field(name=p + "name_roman", group=abroad, label="氏名（ローマ字）", width="m"),
-        Field(name=p + "category", group=abroad, label="法第30条の45の区分", width="m"),
-        Field(name=p + "residence_status", group=abroad, label="在留資格", width="m"),
-        Field(name=p + "residence_period", group=abroad, label="在留期間", width="s"),
-        Field(name=p + "residence_expires", group=abroad, label="在留期間の満了の日", kind="date", width="s"),
-        Field(name=p + "card_number", group=abroad, label="在留カード等の番号", width="s", max=12),
+        Field(name=p + "nationality", group=abroad, folded=True, label="国籍・地域", width="m"),
+        Field(name=p + "name_roman", group=abroad, folded=True, label="氏名（ローマ字）", width="m"),
+        Field(name=p + "category", group=abroad, folded=True, label="法第30条の45の区分", width="m"),
+        Field(name=p + "residence_status", group=abroad, folded=True, label="在留資格", width="m"),
+        Field(name=p + "residence_period", group=abroad, folded=True, label="在留期間", width="s"),
+        Field(
+            name=p + "residence_expires", group=abroad, folded=True, label="在留期間の満了の日", kind="date", width="s"
+        ),
+        Field(name=p + "card_number", group=abroad, folded=True, label="在留カード等の番号", width="s", max=12),
     ]
 
 
@@ -117,7 +121,7 @@ def newcomer_of(form: Form, n: int) -> Newcomer:
         former_surname=said("former_surname"),
         former_surname_kana=said("former_surname_kana"),
         name_roman=said("name_roman"),
-        my_number="".join(c for c in said("my_number") if c.isdigit()),
+        my_number=said("my_number"),
         my_number_source=NumberSource(said("my_number_source") or NumberSource.STATED.value),
         resident_code=said("resident_code"),
         foreigner=foreigner if kind is Kind.FOREIGN else None,

@@ -21,7 +21,15 @@ def place_fields(
             hint="都道府県から番地まで",
         ),
         Field(name=f"{prefix}_building", group=group, label="方書", width="l", max=200, hint="建物の名前と部屋番号"),
-        Field(name=f"{prefix}_postal", group=group, label="郵便番号", kind="number", width="xs", max=8),
+        Field(
+            name=f"{prefix}_postal",
+            group=group,
+            label="郵便番号",
+            kind="number",
+            width="xs",
+            max=12 if country else 7,
+            rule="" if country else "postal",  # other countries write theirs otherwise
+        ),
     ]
     if country:
         asked.append(Field(name=f"{prefix}_country", group=group, label="国名（国外の場合）", width="m", max=60))
@@ -33,6 +41,6 @@ def place_of(form: Form, prefix: str) -> Place:
     return Place(
         text=form.text(f"{prefix}_text"),
         building=form.text(f"{prefix}_building"),
-        postal=form.text(f"{prefix}_postal").replace("-", ""),
+        postal=form.text(f"{prefix}_postal"),
         country=form.text(f"{prefix}_country"),
     )

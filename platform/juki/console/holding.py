@@ -1,0 +1,106 @@
+"""抑止の設定と解除: the pages by which a process of one person is held back and let go."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar import Response, get, post
+
+from juki import dates, registry
+from juki.access import Caller
+from juki.audit import operation
+from juki.console import protection
+from juki.console.form import Form
+from juki.console.once import Once, page_key
+from juki.console.page import go, render
+from juki.console.person import suppression_line
+from juki.console.suppression import HOLD, RELEASE
+from juki.problem import NotFound
+from juki.registry.model import Level, Process
+from juki.tenancy import Fleet
+from juki.web import AnyRequest, form_of, route
+
+PURPOSE: Final = protection.PURPOSE
+RIGHT: Final = "protection.enter"
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/suppress",
+    opt=route("protection.suppress", RIGHT, PURPOSE),
+    include_in_schema=False,
+)
+async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """抑止の設定 for one person from today, once for one page however often it is sent."""
+    form = Form(HOLD, form_of(request))
+    if not form.check():
+        return await protection.entry(request, code, atena_no, fleet, caller, hold=form)
+
+    async def act() -> int:
+        async with operation(fleet, caller, "protection.suppress", purpose=PURPOSE, right=RIGHT) as op:
+            numbers = await registry.suppress(
+                op,
+                [atena_no],
+                Process(form.text("process")),
+                Level(form.text("level")),
+                starts_on=dates.today_in_japan(op.now),
+                reason=form.text("reason"),
+            )
+        return numbers[0]
+
+    once: Once = request.app.state.once
+    await once.run(page_key(caller.session_id, form.text("form_key")), act)
+    return go(f"/{code}/residents/{atena_no}", done="suppressed")
+
+
+@get(
+    "/{code:str}/residents/{atena_no:str}/suppressions/{number:int}",
+    opt=route("protection.form", RIGHT, PURPOSE),
+    include_in_schema=False,
+)
+async def release_page(
+    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    """The form for letting one 抑止 go."""
+    return await _page(request, code, atena_no, number, fleet, caller, Form(RELEASE))
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/suppressions/{number:int}",
+    opt=route("protection.release", RIGHT, PURPOSE),
+    include_in_schema=False,
+)
+async def release(
+    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller
+) -> Response[bytes]:
+    """抑止の解除 with a reason."""
+    form = Form(RELEASE, form_of(request))
+    if not form.check():
+        return await _page(request, code, atena_no, number, fleet, caller, form)
+    minutes = int(form.text("minutes")) or None
+    async with operation(fleet, caller, "protection.release", purpose=PURPOSE, right=RIGHT) as op:
+        await registry.release(op, atena_no, number, minutes=minutes, reason=form.text("reason"))
+    return go(f"/{code}/residents/{atena_no}", done="released")
+
+
+async def _page(
+    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller, form: Form
+) -> Response[bytes]:
+    async with operation(fleet, caller, "protection.form", purpose=PURPOSE, right=RIGHT, write=False) as op:
+        record = await registry.record(op, atena_no, groups=("basic",))
+        held = next((s for s in await registry.suppressions(op, atena_no) if s.suppression_no == number), None)
+    if held is None:
+        raise NotFound("registry.unknown_suppression", "no such suppression")
+    name = record.basic.name if record.basic else atena_no
+    context = {
+        "form": form,
+        "lead": [f"{name}（宛名番号 {atena_no}）　{suppression_line(held)}"],
+        "action": f"/{code}/residents/{atena_no}/suppressions/{number}",
+        "hidden": [],
+        "button": "この抑止を解除する",
+        "back": f"/{code}/residents/{atena_no}",
+    }
+    status = 422 if form.errors else 200
+    return render(request, "simple.html", "抑止の解除", context, tenant=await fleet.tenant(code), status=status)
+
+
+routes: Final = [suppress, release_page, release]
