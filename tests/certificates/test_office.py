@@ -45,3 +45,16 @@ async def test_a_terminal_of_another_municipality_issues_nothing_here(
     with pytest.raises(Refused) as caught:
         office_of(await fleet.tenant("072044"), caller(terminal="HRN-HON-01"))
     assert caught.value.code == "certificates.terminal_unknown"
+
+
+async def test_two_terminals_of_one_office_with_one_number_never_print_the_same_number(
+    fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """発行番号: 市民課 1 and 税務課 1 both stand in the main office, so each prints its whole id."""
+    tenant = await fleet.tenant("072044")
+    other = msgspec.structs.replace(tenant.settings.terminals[0], id="IWK-ZEI-01")
+    settings = msgspec.structs.replace(tenant.settings, terminals=(*tenant.settings.terminals, other))
+    tenant = msgspec.structs.replace(tenant, settings=settings)
+    counters = [office_of(tenant, caller(terminal=t.id)).counter for t in settings.terminals]
+    assert len(set(counters)) == len(counters)
+    assert "本庁2" in counters

@@ -116,6 +116,27 @@ async def test_a_search_finds_exactly_those_who_satisfy_every_condition(
     assert not found.capped
 
 
+@pytest.mark.parametrize(
+    ("kana", "typed"),
+    [
+        ("ニ　ハルミ", "ニハルミ"),
+        ("モリ　アイ", "もりあい"),
+        ("モト　ウメコ", "モトウメ"),
+        ("モト　ウメコ", "モト　ウメ"),
+    ],
+)
+async def test_a_whole_name_typed_without_a_space_finds_short_family_names_too(
+    desk: Desk, kana: str, typed: str
+) -> None:
+    """標準仕様書 2.1: the space of a name is ignored, also where the family name is shorter than what is indexed of it."""
+    name = {"ニ": "仁　春美", "モリ": "森　愛", "モト": "本　梅子"}[kana.split("　")[0]]
+    before = await desk.do(desk.clerk, lambda op: registry.search(op, Query(name=name)))
+    if not before.hits:
+        await desk.make(family(newcomer(name, "世帯主", name_kana=kana)))
+    found = await desk.do(desk.clerk, lambda op: registry.search(op, Query(kana=typed)))
+    assert [h.name for h in found.hits] == [name]
+
+
 async def test_a_variant_match_is_marked_and_an_exact_one_is_not(desk: Desk) -> None:
     """screens: variant matches marked."""
     await _people(desk)
@@ -167,6 +188,8 @@ async def test_a_search_by_a_guarded_number_needs_its_own_right(
         (Query(birth="きのう"), "date.unreadable"),
         (Query(birth="年月日不詳"), "registry.query_birth"),
         (Query(kana="　"), "registry.query_empty"),
+        (Query(atena_no=" "), "registry.query_empty"),
+        (Query(my_number="　", setai_no=" "), "registry.query_empty"),
         (Query(address="平字梅本"), "registry.query_address"),
     ],
 )

@@ -22,8 +22,9 @@ def office_of(tenant: Tenant, caller: Caller) -> Office:
     terminal = next((t for t in settings.terminals if t.id == caller.terminal_id), None)
     if terminal is None:
         raise Refused("certificates.terminal_unknown", "certificates are issued at registered terminals only")
-    place = next((o.name for o in settings.offices if o.code == terminal.office), "")
-    number = _NUMBER.search(terminal.id)
+    places = {office.code: office.name for office in settings.offices}
+    counters = [_counter(t.id, places.get(t.office, "")) for t in settings.terminals]
+    counter = _counter(terminal.id, places.get(terminal.office, ""))
     return Office(
         prefecture=tenant.prefecture,
         municipality=_COUNTY.sub("", tenant.name),
@@ -32,9 +33,16 @@ def office_of(tenant: Tenant, caller: Caller) -> Office:
         seal_svg=settings.seal.picture or square_seal(settings.seal.text),
         seal_mm=min(settings.seal.size_mm, 25.0),
         glyphs={chr(int(name.removeprefix("U+"), 16)): drawing for name, drawing in settings.glyphs.items()},
-        counter=f"{place}{int(number[1]) if number else 1}",
+        # 発行番号 must be one paper's own, so terminals that would print alike print their whole id
+        counter=counter if counters.count(counter) == 1 else terminal.id,
         fees_yen={
             CertificateKind.RESIDENT: settings.fees.resident_record,
             CertificateKind.REMOVED: settings.fees.removed_record,
         },
     )
+
+
+def _counter(terminal_id: str, place: str) -> str:
+    """本庁1: the office and the number at the end of the terminal's id."""
+    number = _NUMBER.search(terminal_id)
+    return f"{place}{int(number[1]) if number else 1}"

@@ -27,6 +27,9 @@ from juki.registry.timeline import timeline
 CANDIDATES_MAX: Final = 20_000
 """Residents that one search may open; a search that names more is capped whatever the comparison says."""
 
+_WHOLE_NAME_MIN: Final = 4
+"""Kana from which on a reading typed without a space may be a family name of one or two kana and a given name."""
+
 FIRST_PAGE: Final = 750
 """Index rows looked at first. About one in twelve rows of a known name is right and fifty are shown, so this is nearly
 always enough: either fewer rows match, or more than fifty of them are right.
@@ -174,17 +177,42 @@ def _by_index(op: Operation, wanted: Terms, conditions: list[LiteralString], par
             "OR i.other_fp && %(other)s::bigint[])"
         )
     if wanted.family_kana or wanted.given_kana:
-        for position, tokens in enumerate(indexer.kana_query(wanted.family_kana, wanted.given_kana)):
-            params["kana_a" if position == 0 else "kana_b"] = tokens
-            conditions.append(
-                "i.kana_fp && %(kana_a)s::integer[]" if position == 0 else "i.kana_fp && %(kana_b)s::integer[]"
-            )
+        conditions.append(_by_kana(op, wanted, params))
     if wanted.birth is not None:
         params["birth"] = _birth_tokens(op, wanted.birth)
         conditions.append("i.birth_fp && %(birth)s::integer[]")
     if wanted.address and (tokens := _address_tokens(op, wanted.address, alone=not conditions)):
         params["place"] = tokens
         conditions.append("i.address_fp && %(place)s::integer[]")
+
+
+def _by_kana(op: Operation, wanted: Terms, params: dict[str, object]) -> LiteralString:
+    """The reading: family and given name where a space parts them, else whatever begins like the family or the whole name.
+
+    A family name of one or two kana is shorter than what is indexed of it, so a whole name typed without a space is also
+    asked for as such a family name with the rest as given name.
+    """
+    indexer = op.ring.index
+    tokens = indexer.kana_query(wanted.family_kana, wanted.given_kana)
+    params["kana_a"] = tokens[0]
+    if len(tokens) > 1:
+        params["kana_b"] = tokens[1]
+        return "i.kana_fp && %(kana_a)s::integer[] AND i.kana_fp && %(kana_b)s::integer[]"
+    whole = wanted.family_kana
+    if len(whole) < _WHOLE_NAME_MIN:
+        return "i.kana_fp && %(kana_a)s::integer[]"
+    for length in (1, 2):
+        rest = whole[length:]
+        heads = (
+            (rest, f"ウ{rest[1:]}") if rest.startswith("オ") else (rest,)
+        )  # オ may be ウ, were it not for what is before
+        params[f"family_{length}"] = indexer.kana_whole_family(whole[:length])
+        params[f"given_{length}"] = [token for head in heads for token in indexer.kana_query("", head)[0]]
+    return (
+        "(i.kana_fp && %(kana_a)s::integer[] "
+        "OR (i.kana_fp && %(family_1)s::integer[] AND i.kana_fp && %(given_1)s::integer[]) "
+        "OR (i.kana_fp && %(family_2)s::integer[] AND i.kana_fp && %(given_2)s::integer[]))"
+    )
 
 
 def _address_tokens(op: Operation, folded: str, *, alone: bool) -> list[int]:

@@ -92,7 +92,7 @@ def terms(query: Query) -> Terms:
         address=letters.fold_address(query.address),
         sex=query.sex,
     )
-    numbered = (query.my_number, query.resident_code, query.atena_no, query.setai_no)
+    numbered = tuple(n.strip() for n in (query.my_number, query.resident_code, query.atena_no, query.setai_no))
     if found.birth is not None and found.birth.year <= 0:
         raise Invalid("registry.query_birth", "a search needs a year", fields={"birth": "registry.query_birth"})
     if not any((found.family_kana, found.given_kana, found.name, found.birth, found.address, *numbered)):
@@ -162,8 +162,9 @@ def name_fits(wanted: str, name: str) -> bool:
 
 def _kana_fits(wanted: Terms, kana: str) -> bool:
     family, given = (letters.kana_key(part) for part in parts_of(kana))
-    if wanted.family_kana and not wanted.given_kana and (family + given).startswith(wanted.family_kana):
-        return True
+    if wanted.family_kana and not wanted.given_kana:
+        # typed without a space: as one word, for ウ after the オ column reads otherwise inside a word than at its head
+        return any(name.startswith(wanted.family_kana) for name in (family + given, letters.kana_key(kana)))
     return family.startswith(wanted.family_kana) and given.startswith(wanted.given_kana)
 
 

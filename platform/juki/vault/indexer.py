@@ -249,6 +249,10 @@ class Indexer:
             raise Invalid("vault.empty_query", "a kana search needs a family or a given prefix")
         return wanted
 
+    def kana_whole_family(self, family: str) -> list[int]:
+        """Tokens of rows whose family name is just this, where it is shorter than what is indexed of one."""
+        return self._query("kana.family", _kana_prefixes(family))
+
     def birth_tokens(self, iso: str, spread: str) -> list[int]:
         """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
