@@ -210,3 +210,25 @@ def test_a_key_store_that_knows_nobody_here_is_refused_before_anything_is_done(
         assert add(deploy, open_kms(fresh_config.kms_spec), read_file(HIRONO), actor="test").done == ()
     assert place.exists() == (other != "not there")
     assert sorted(path.name for path in place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("state", ["leaving", "active"])
+def test_what_is_gone_from_a_municipality_that_had_moved_in_is_not_made_anew(
+    fresh_config: Config, newcomer: Callable[[Config], str], state: str
+) -> None:
+    """SP 800-88 3.1: destroyed roots stay destroyed, and a lost one is a fault to be found, never replaced in silence."""
+    code = newcomer(fresh_config)
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        tenant = find(deploy, code)
+        if state == "leaving":
+            change_state(deploy, code, "leaving", actor="test")
+        deploy.execute("DELETE FROM control.wrapped_root WHERE tenant_code = %s", (code,))
+        deploy.execute(f'DROP SCHEMA "{tenant.schema}" CASCADE')
+        deploy.commit()
+        file = msgspec.structs.replace(read_file(HIRONO), code=code, name=tenant.name, keys=tenant.settings.keys)
+        again = add(deploy, open_kms(fresh_config.kms_spec), file, actor="test")
+        left = deploy.execute("SELECT count(*) FROM control.wrapped_root WHERE tenant_code = %s", (code,)).fetchone()
+        faults = {finding.what for finding in check(deploy, open_kms(fresh_config.kms_spec), code) if finding.fault}
+    assert (again.state, again.done) == (state, ())
+    assert left == (0,)
+    assert {"wrapped roots", "home and directory agree"} <= faults

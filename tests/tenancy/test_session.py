@@ -6,14 +6,16 @@ import asyncio
 import re
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 
 from juki.config import Config
-from juki.problem import Conflict, JukiError, NotFound, Refused, Unavailable
+from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused, Unavailable
 from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write, halt
+from juki.tenancy.presence import Presence
 
 
 async def test_a_session_reads_its_own_home_under_its_own_role(fleet: Fleet) -> None:
@@ -293,3 +295,76 @@ async def test_a_bulk_writer_is_turned_away_from_a_home_that_moved(fresh_fleet: 
         with pytest.raises(Unavailable) as caught:
             enter_write(connection, tenant)
     assert caught.value.code == "tenant.moved"
+
+
+async def test_a_row_read_before_it_was_forgotten_is_not_remembered(
+    fresh_fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that has answered "read anew" does not go on with what a question already under way brings back."""
+    fresh_fleet.forget("072044")
+    fetched = psycopg.AsyncCursor.fetchone
+    told: list[bool] = []
+
+    async def late(cursor: psycopg.AsyncCursor[tuple[object, ...]]) -> object:
+        row = await fetched(cursor)
+        if not told:
+            told.append(True)
+            with closing(connect(fresh_fleet.config, "deploy")) as deploy:
+                change_state(deploy, "072044", "suspended", actor="test")
+            fresh_fleet.forget("072044")
+        return row
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "fetchone", late)
+    await fresh_fleet.tenant("072044")
+    with pytest.raises(Refused):
+        await fresh_fleet.tenant("072044")
+
+
+@pytest.mark.parametrize("hostile", ["a\0b", 10**40], ids=["a character that text cannot hold", "a number too large"])
+async def test_a_value_that_fits_no_column_is_bad_input_and_no_defect(fleet: Fleet, hostile: str | int) -> None:
+    """db.value, without the value: whoever types it hears that the input is wrong, and no alarm is raised."""
+    for write in (False, True):
+        with pytest.raises(Invalid) as caught:
+            async with fleet.session("072044", write=write) as session:
+                await session.fetch("SELECT %(x)s::text, %(y)s::bigint", {"x": str(hostile), "y": hostile})
+        assert caught.value.code == "db.value"
+        assert str(hostile) not in str(caught.value)
+    async with fleet.session("072044", write=True) as session:
+        assert await session.fetch_one("SELECT 1") == (1,)
+
+
+async def test_a_runtime_that_cannot_register_leaves_no_connections_behind(
+    config: Config, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An opening that fails half way gives everything back: the next try does not find the server full."""
+
+    def refuse(_: Presence) -> None:
+        raise Unavailable("db.gone", "the database does not answer")
+
+    made: list[Fleet] = []
+    make = Fleet.__init__
+
+    def noted(fleet: Fleet, *arguments: Any) -> None:
+        make(fleet, *arguments)
+        made.append(fleet)
+
+    monkeypatch.setattr(Fleet, "__init__", noted)
+    monkeypatch.setattr(Presence, "start", refuse)
+    with pytest.raises(Unavailable):
+        await Fleet.open(config)
+    assert made[0]._pool.closed
+
+
+async def test_keys_that_cannot_be_read_for_the_database_are_no_defect(
+    fresh_fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """db.gone also where the connection breaks after it was made; the keys at hand serve on meanwhile."""
+
+    def broken(*_: object) -> None:
+        raise psycopg.OperationalError("server closed the connection unexpectedly: host=secret")
+
+    monkeypatch.setattr("juki.tenancy.fleet.tenant_keys", broken)
+    with pytest.raises(Unavailable) as caught:
+        await fresh_fleet.keyring.get("072044")
+    assert caught.value.code == "db.gone"
+    assert "secret" not in str(caught.value)

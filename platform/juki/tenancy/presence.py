@@ -133,7 +133,9 @@ class Presence:
                 for _ in current.notifies(timeout=0):
                     pass
                 lost = False
-            except psycopg.Error:
+            except Exception as e:  # noqa: BLE001  a listener that dies would leave keys that nobody can call back
+                if not isinstance(e, psycopg.Error):
+                    log.error("presence stumbled: %s", type(e).__name__)
                 self._registered.clear()
                 self._holder.purge_all()
                 self._settling.clear()

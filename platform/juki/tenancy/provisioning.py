@@ -62,11 +62,11 @@ def add(
         if tenant.state == "erased":
             raise Refused("tenant.erased", "an erased municipality does not come back under the same keys")
         tenant = _settings_current(deploy, tenant, file, actor, done)
-        if not tenant.key_id:
-            tenant = _with_key(deploy, kms, tenant, done)
-        _wrap_roots(deploy, kms, tenant, done)
-        _build_schema(deploy, tenant, revisions or load_tree("tenant"), done)
-        if tenant.state in ("registered", "provisioning"):
+        if tenant.state in ("registered", "provisioning"):  # whoever has moved in gets nothing made anew that was lost
+            if not tenant.key_id:
+                tenant = _with_key(deploy, kms, tenant, done)
+            _wrap_roots(deploy, kms, tenant, done)
+            _build_schema(deploy, tenant, revisions or load_tree("tenant"), done)
             tenant = change_state(deploy, tenant.code, "active", actor=actor, reason="provisioned")
             done.append("activated")
         return Provisioned(code=tenant.code, state=tenant.state, done=tuple(done))

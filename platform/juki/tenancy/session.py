@@ -15,7 +15,7 @@ from typing import Any, Final, LiteralString, TypeAlias
 import psycopg
 from psycopg import errors
 
-from juki.problem import Conflict, JukiError, Misconfigured, Unavailable
+from juki.problem import Conflict, Invalid, JukiError, Misconfigured, Unavailable
 from juki.tenancy.directory import Tenant
 
 Row: TypeAlias = tuple[Any, ...]
@@ -218,6 +218,8 @@ def problem_of(error: psycopg.Error) -> JukiError | psycopg.Error:
     if isinstance(error, psycopg.IntegrityError):
         # a defect of ours, but the driver's own words quote the row
         return JukiError("db.rule", "a rule of the table was broken", constraint=error.diag.constraint_name or "")
+    if isinstance(error, psycopg.DataError):
+        return Invalid("db.value", "a value does not fit its column", remedy="correct the input")
     if isinstance(error, psycopg.OperationalError):
         return Unavailable("db.gone", "the database does not answer", remedy="try again in a moment")
     return error
