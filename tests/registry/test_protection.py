@@ -27,7 +27,9 @@ from juki.registry.model import (
     SupportMeasure,
     Wish,
 )
-from juki.tenancy import bulk
+from juki.tenancy import Fleet, bulk
+
+KANJI = str.maketrans("0123456789", "〇一二三四五六七八九")
 
 FULL: dict[str, Any] = {
     "contact": "0246-00-0000",
@@ -135,9 +137,68 @@ async def test_a_machine_never_learns_of_a_protected_person(desk: Desk, caller: 
             await desk.do(machine, lambda op, n=number: registry.record(op, n, groups=("basic",)))
         codes.append((caught.value.code, caught.value.detail))
     assert codes[0] == codes[1]
-    setai_no = (await desk.read(atena_no)).setai_no
-    home = await desk.do(machine, lambda op: registry.household(op, setai_no, groups=("basic",)))
-    assert home.members == ()
+    held = await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.INQUIRY, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="支援"
+        ),
+    )
+    assert held
+    for work in (registry.record, registry.history):
+        with pytest.raises(NotFound):
+            await desk.do(machine, lambda op, w=work: w(op, atena_no, groups=("basic",)))
+    setai_no = (await desk.do(desk.guardian, lambda op: registry.record(op, atena_no, groups=()))).setai_no
+    for number in (setai_no, "0000000000"):
+        with pytest.raises(NotFound) as caught:
+            await desk.do(machine, lambda op, n=number: registry.household(op, n, groups=("basic",)))
+        codes.append((caught.value.code, caught.value.detail))
+    assert codes[2] == codes[3]
+
+
+async def test_no_record_of_the_family_tells_a_machine_the_name_of_a_protected_head(
+    desk: Desk, caller: Callable[..., Caller]
+) -> None:
+    """architecture 6: the head's name stands on every member's record, so it is left out where one of them is hidden."""
+    people = [newcomer("支援　世帯主", "世帯主"), newcomer("支援　配偶者", "妻"), newcomer("支援　子", "子")]
+    result = await desk.make(family(*people))
+    head, wife, child = result.new_atena_nos
+    content = SupportMeasure(
+        name="支援　世帯主",
+        birth=RegistryDate(1980, 4, 1, "S"),
+        address="平",
+        atena_no=head,
+        starts_on=desk.fleet.clock().date(),
+    )
+    await desk.do(desk.guardian, lambda op: registry.enter_protection(op, content))
+    machine = caller("resident.search", "resident.read", kind="machine")
+    setai_no = (await desk.read(wife)).setai_no
+    home = await desk.do(machine, lambda op: registry.household(op, setai_no))
+    assert [m.atena_no for m in home.members] == [wife, child]
+    record = await desk.do(machine, lambda op: registry.record(op, child))
+    history = await desk.do(machine, lambda op: registry.history(op, child))
+    shown = [*home.members, record, *(v.record for v in history)]
+    assert {m.basic.head_name for m in shown} == {""}
+    assert (await desk.read(child)).basic.head_name == "支援　世帯主"
+
+
+async def test_how_many_a_machine_is_shown_does_not_tell_that_somebody_is_hidden(
+    fresh_fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """architecture 6: fifty strangers and one protected person of a name are fifty, not forty-nine and a cap."""
+    fresh_fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 0, tzinfo=JST)
+    desk = Desk(fresh_fleet, caller, "072044")
+    people = [newcomer(f"同名　{n:03d}".translate(KANJI), "世帯主" if n == 0 else "同居人") for n in range(51)]
+    result = await desk.make(family(*people))
+    content = SupportMeasure(
+        name="同名", birth=RegistryDate(1980, 4, 1, "S"), address="平", atena_no=result.new_atena_nos[7],
+        starts_on=dt.date(2026, 11, 20),
+    )  # fmt: skip
+    await desk.do(desk.guardian, lambda op: registry.enter_protection(op, content))
+    machine = caller("resident.search", "resident.read", kind="machine")
+    found = await desk.do(machine, lambda op: registry.search(op, Query(name="同名")))
+    assert (len(found.hits), found.capped) == (50, False)
+    staff = await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="同名")))
+    assert (len(staff.hits), staff.capped) == (50, True)
 
 
 async def test_a_measure_goes_on_after_its_last_day_until_a_person_ends_it(desk: Desk) -> None:

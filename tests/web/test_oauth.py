@@ -15,7 +15,7 @@ from tests.web.counter import HIRONO, IWAKI, Browser, Town
 from juki.access import machines
 from juki.access.machines import ASSERTION_TYPE, NewClient
 from juki.access.model import system
-from juki.audit import operation
+from juki.audit import operation, reading
 from juki.tenancy import Fleet
 
 ENDPOINT = f"http://127.0.0.1:8000/{IWAKI}/oauth/token"
@@ -76,6 +76,31 @@ async def test_a_proved_client_gets_a_token_that_reads_within_its_scope(
     assert told.json()["client_id"] == client.client_id
     unknown = await clerk.client.post(f"/{IWAKI}/oauth/introspect", data={"token": "072044.other"}, headers=bearer)
     assert unknown.json() == {"active": False}
+
+
+async def test_whatever_a_machine_is_answered_stands_in_the_log_as_handed_out_person_by_person(
+    clerk: Browser, client: NewClient, fleet: Fleet, household: tuple[str, ...]
+) -> None:
+    """security: one disclosure row per person whose data leaves, with the items, the system and the purpose it named."""
+    token = (await ask(clerk, assertion(client, fleet))).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "juki-purpose": "official"}
+    root = f"/{IWAKI}/api/v1"
+    found = await clerk.client.get(f"{root}/records/{household[0]}?groups=basic,address", headers=headers)
+    setai_no = found.json()["setai_no"]
+    assert (await clerk.client.get(f"{root}/records/{household[0]}/history", headers=headers)).status_code == 200
+    assert (await clerk.client.get(f"{root}/households/{setai_no}?groups=basic", headers=headers)).status_code == 200
+    asked = {"atena_no": household[0]}
+    assert (await clerk.client.post(f"{root}/search", json=asked, headers=headers)).json()["hits"]
+    async with operation(
+        fleet, system(IWAKI, "test", {"audit.read"}), "audit.listing", purpose="試験", right="audit.read", write=False
+    ) as op:
+        entries = [e for e in await reading.about(op, household[0]) if e.intent.actor_id == client.client_id][:4]
+    handed = [(e.action, d.items, d.to, d.basis, d.medium) for e in entries for d in e.disclosures]
+    own = {action: rest for action, *rest in handed if action != "resident.household"}
+    assert own["resident.read"] == [("basic", "address"), client.client_id, "official", "api"]
+    assert own["resident.history"] == [("history", "basic", "address"), client.client_id, "official", "api"]
+    assert own["resident.search"][0][:2] == ("name", "name_kana")
+    assert sum(action == "resident.household" for action, *_ in handed) == len(household)
 
 
 async def test_the_token_of_one_municipality_finds_nothing_in_another(

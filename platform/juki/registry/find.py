@@ -104,6 +104,7 @@ async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[
     today = today_in_japan(op.now)
     found: list[tuple[Record, bool]] = []
     while len(found) <= HITS_MAX and (some := list(islice(matching, HITS_MAX + 1 - len(found)))):
+        some = await _may_know_of(op, some)
         for _, group in groupby(await _versions(op, some), key=lambda row: row[0]):
             versions = [store.open_record(op.ring, row, ("basic", "address")) for row in group]
             held = in_force(timeline(versions), today)
@@ -115,6 +116,14 @@ async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[
             if now_fits or any(_fits(query, wanted, v) for v in versions):
                 found.append((held, not now_fits))
     return found
+
+
+async def _may_know_of(op: Operation, atena_nos: list[str]) -> list[str]:
+    """Without those under 支援措置 where a machine asks, so that not even their number shows in how many are left."""
+    if op.caller.actor_kind == "operator" or op.caller.may("protection.read"):
+        return atena_nos
+    under = await protected_among(op, atena_nos)
+    return [a for a in atena_nos if a not in under]
 
 
 async def _versions(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -239,17 +248,12 @@ def _fits(query: Query, wanted: Terms, version: Record) -> bool:
 
 
 async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]]) -> tuple[Hit, ...]:
-    """Rows of the result, sorted by reading; a machine never sees a person under 支援措置, nobody the address of one
-    whose 照会 is held back.
-    """
+    """Rows of the result, sorted by reading; nobody sees the address of one whose 照会 is held back."""
     shown = [record.atena_no for record, _ in found]
     under = await protected_among(op, shown)
-    knows = op.caller.actor_kind == "operator" or op.caller.may("protection.read")
     held = frozenset[str]() if op.caller.may("protection.enter") else await store.held_from_inquiry(op, shown)
     hits: list[Hit] = []
     for record, past in found:
-        if record.atena_no in under and not knows:
-            continue
         full = msgspec.structs.replace(record, address=None) if record.atena_no in held else record
         op.touch(record.atena_no, my_number=bool(query.my_number))
         row = hit(full, query=query, past=past, protected=record.atena_no in under)

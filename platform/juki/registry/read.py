@@ -66,21 +66,38 @@ async def record(
     """
     check_groups(op, groups)
     rows = await store.rows_to_show(op, [atena_no])
-    _heed(op, held=any(row[-1] for row in rows))
     line = timeline((store.open_record(op.ring, row, ()) for row in rows), known_at)
     held = in_force(line, as_of or today_in_japan(op.now))
-    if held is None or await _hidden(op, atena_no):
+    if held is None or await _hidden(op, [atena_no]):
         raise NotFound("registry.unknown_resident", "no such resident here")
+    _heed(op, held=any(row[-1] for row in rows))
     opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), groups)
     _touch(op, opened)
-    return opened
+    return (await _veiled(op, [opened]))[0]
 
 
-async def _hidden(op: Operation, atena_no: str) -> bool:
+async def _hidden(op: Operation, atena_nos: Sequence[str]) -> Collection[str]:
     """A machine never learns of a person under 支援措置; staff see the notice and act on it."""
     if op.caller.actor_kind != "machine" or op.caller.may("protection.read"):
-        return False
-    return bool(await protected_among(op, [atena_no]))
+        return ()
+    return await protected_among(op, atena_nos)
+
+
+async def _veiled(op: Operation, records: Sequence[Record]) -> list[Record]:
+    """To a machine nobody's record names a 世帯主 who may be one of the persons hidden from it."""
+    near = (
+        await store.housemates(op.session, [r.atena_no for r in records]) if op.caller.actor_kind == "machine" else ()
+    )
+    return [_without_heads(r) for r in records] if await _hidden(op, near) else list(records)
+
+
+def _without_heads(record: Record) -> Record:
+    basic, address = record.basic, record.address
+    return msgspec.structs.replace(
+        record,
+        basic=basic and msgspec.structs.replace(basic, head_name=""),
+        address=address and msgspec.structs.replace(address, former_head_name=""),
+    )
 
 
 async def household(
@@ -101,10 +118,10 @@ async def household(
         held = in_force(timeline((store.open_record(op.ring, row, ()) for row in own), known_at), day)
         if held is None or held.setai_no != setai_no or held.status is not Status.RESIDENT:
             continue
-        if await _hidden(op, held.atena_no):
-            continue
         found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
-    if not found and not rows:
+    hidden = await _hidden(op, [member.atena_no for member in found])
+    found = await _veiled(op, [member for member in found if member.atena_no not in hidden])
+    if not found and (hidden or not rows):
         raise NotFound("registry.unknown_household", "no such household here")
     _heed(op, held=bool(found) and bool(await store.held_from_inquiry(op, [member.atena_no for member in found])))
     for member in found:
@@ -121,11 +138,12 @@ async def history(
     """
     check_groups(op, groups)
     rows = await store.rows_to_show(op, [atena_no])
-    _heed(op, held=any(row[-1] for row in rows))
     records = [store.open_record(op.ring, row, groups) for row in rows]
     known = [r for r in records if known_at is None or (r.known_from is not None and r.known_from <= known_at)]
-    if not known or await _hidden(op, atena_no):
+    if not known or await _hidden(op, [atena_no]):
         raise NotFound("registry.unknown_resident", "no such resident here")
+    _heed(op, held=any(row[-1] for row in rows))
+    known = await _veiled(op, known)
     made = await store.events(op.session, op.ring, (r.event_no for r in known))
     gone = superseded(known)
     for version in known:

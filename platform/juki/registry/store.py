@@ -178,6 +178,16 @@ async def rows_around(
     )
 
 
+async def housemates(session: TenantSession, atena_nos: Sequence[str]) -> list[str]:
+    """宛名番号 of everyone who was ever in a household with those named, themselves included."""
+    rows = await session.fetch(
+        "SELECT DISTINCT m.atena_no FROM {t}.resident_version m WHERE m.setai_no IN "
+        "(SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s)) ORDER BY 1",
+        {"atena_nos": list(atena_nos)},
+    )
+    return [row[0] for row in rows]
+
+
 async def rows_of_household(session: TenantSession, setai_no: str) -> list[tuple[Any, ...]]:
     """Every version of everyone who was ever in the household, still sealed."""
     return await session.fetch(
