@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from juki.access import roster
 from juki.legacy import standard
 from juki.legacy.flat import Flat
 from juki.legacy.standard import SEALED_OF, TABLES
@@ -120,6 +121,16 @@ def test_every_field_of_the_manifests_is_told(
     assert told == list(manifest.__struct_fields__)
     (files,) = (row for row in fields if row[0] == "`files`")
     assert names(files[1])[: len(entry.__struct_fields__)] == list(entry.__struct_fields__)
+
+
+def test_every_field_of_the_staff_list_is_told() -> None:
+    """R-A-3.3-LOG-01: the log handed over is read with the list of whose ids are in it."""
+    entries = (roster.StaffEntry, roster.MachineEntry, roster.TerminalEntry)
+    told = [(names(row[0])[0], names(row[1])[0]) for row in rows("staff.jsonl")]
+    assert told == [(entry.__struct_config__.tag, name) for entry in entries for name in entry.__struct_fields__]
+    inner = {names(row[1])[0]: names(row[2]) for row in rows("staff.jsonl") if names(row[1])[0] in ("duties", "steps")}
+    assert tuple(inner["duties"][: len(roster.DutyHeld.__struct_fields__)]) == roster.DutyHeld.__struct_fields__
+    assert tuple(inner["steps"]) == roster.AccountStep.__struct_fields__
 
 
 @pytest.mark.parametrize("size", [0, 1, box.CHUNK_BYTES, 2 * box.CHUNK_BYTES + 7])

@@ -9,13 +9,17 @@ import msgspec
 import pytest
 
 from juki import offboarding
-from juki.access.model import Caller
+from juki.access import roster, store
+from juki.access.bootstrap import Made, OutsideHours, People, Person, bootstrap
+from juki.access.model import Caller, system
+from juki.audit import operation
 from juki.offboarding.model import CaseState
-from juki.problem import Conflict, Unavailable
+from juki.problem import Conflict, Refused, Unavailable
 from juki.tenancy import connect
 from juki.vault import DoesNotOpen, box
 
 from ..registry.conftest import Desk, three
+from ..web.counter import POLICY
 from .conftest import Leaver
 
 
@@ -99,3 +103,64 @@ async def test_nothing_is_exported_while_the_counter_is_open(leaver: Leaver, tmp
     with pytest.raises(Exception, match=r"offboarding\.no_case"):
         await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+async def test_whose_ids_stand_in_the_log_goes_along_without_any_secret(leaver: Leaver, tmp_path: Path) -> None:
+    """R-A-3.3-LOG-01: accounts with names and duties, machines and terminals; a register taking the rest ignores them."""
+    made, digests = await _staffed(leaver)
+    await leaver.approved()
+    exported = await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    raw = (tmp_path / "opened" / "staff.jsonl").read_bytes()
+    entries = [msgspec.json.decode(line) for line in raw.splitlines()]
+    staff = {e["login_name"]: e for e in entries if e["kind"] == "operator"}
+    assert {(login, e["name"]) for login, e in staff.items()} == {
+        ("kacho.s", "須賀川　七海"),
+        ("kansa.s", "喜多方　六花"),
+    }
+    assert {e["actor_id"] for e in staff.values()} == {o.operator_id for o in made.operators}
+    (duty,) = staff["kansa.s"]["duties"]
+    assert (duty["duty"], duty["state"], duty["approved_by"]) == ("監査", "granted", staff["kacho.s"]["actor_id"])
+    assert "audit.read" in duty["rights"]
+    assert staff["kansa.s"]["steps"]
+    assert sum(e["kind"] == "machine" for e in entries) == 50
+    assert {e["terminal_id"] for e in entries if e["kind"] == "terminal"} == {t.terminal_id for t in made.terminals}
+    hidden = (
+        [s for o in made.operators for s in (o.password, o.otp_secret)] + [t.token for t in made.terminals] + digests
+    )
+    assert len(digests) == 2
+    assert not any(secret.encode() in raw for secret in hidden)
+    assert b"argon2" not in raw
+    assert exported.files == len(list((tmp_path / "out").rglob("*.box")))
+    compared = await offboarding.compare(leaver.config, leaver.fleet.kms, leaver.code, tmp_path / "opened")
+    assert compared.equal, compared.differences
+
+
+async def test_the_list_of_staff_is_not_for_every_clerk(leaver: Leaver) -> None:
+    """R-A-3.3-ACC: names and duties of all staff are read by whoever keeps accounts or takes the register along."""
+    with pytest.raises(Refused) as refused:
+        await leaver.operate(leaver.auditor, lambda op: roster.listing(op.work), "audit.read")
+    assert refused.value.code == "access.right_missing"
+
+
+async def _staffed(leaver: Leaver) -> tuple[Made, list[str]]:
+    """Two accounts; what was handed out once, and the digests of their passwords."""
+    caller = system(leaver.code, "bootstrap", {"account.manage"})
+    async with operation(leaver.fleet, caller, "access.bootstrap", purpose="試験", right="account.manage") as op:
+        made = await bootstrap(op.work, _people())
+        held = await op.session.fetch("SELECT operator_id FROM {t}.credential")
+        credentials = [await store.credential(op.session, op.ring, row[0]) for row in held]
+    return made, [known.secret.password_digest for known in credentials if known is not None]
+
+
+def _people() -> People:
+    rows = (("kacho.s", "須賀川　七海", "管理者"), ("kansa.s", "喜多方　六花", "監査"))
+    return People(
+        approved_by="kacho.s",
+        operator=tuple(
+            Person(login=login, name=name, staff_no=f"9{n:03d}", office=POLICY["075418"], duties=(duty,))
+            for n, (login, name, duty) in enumerate(rows)
+        ),
+        outside_hours=OutsideHours(hours=24, reason="試験"),
+        change_password_at_first_login=False,
+    )
