@@ -124,7 +124,7 @@ async def test_whose_ids_stand_in_the_log_goes_along_without_any_secret(leaver: 
     assert "audit.read" in duty["rights"]
     assert staff["kansa.s"]["steps"]
     assert sum(e["kind"] == "machine" for e in entries) == 50
-    assert {e["terminal_id"] for e in entries if e["kind"] == "terminal"} == {t.terminal_id for t in made.terminals}
+    assert {e["terminal_id"] for e in entries if e["kind"] == "terminal"} == {t.id for t in made.terminals}
     hidden = (
         [s for o in made.operators for s in (o.password, o.otp_secret)] + [t.token for t in made.terminals] + digests
     )
