@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from typing import BinaryIO, cast
@@ -159,3 +160,20 @@ def test_a_private_key_under_a_password_opens_with_it() -> None:
     for password in (None, b"wrong"):
         with pytest.raises(Invalid, match=r"vault\.private_key"):
             decrypt_with(locked, io.BytesIO(boxed(b"x")), io.BytesIO(), password=password)
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x6e\x03\x21\x00" + bytes(32),  # X25519, the point that yields nought
+        b"\x30\x2a\x30\x05\x06\x03\x2a\x03\x04\x03\x21\x00" + bytes(32),  # an algorithm that nobody knows
+    ],
+    ids=["a point that keeps no secret", "an unknown algorithm"],
+)
+def test_a_key_made_to_give_the_content_away_is_refused_like_any_other(der: bytes) -> None:
+    """R-1-3.4-OUT-06: `vault.recipient_key` before a byte is written, and no trace on the screen."""
+    pem = b"-----BEGIN PUBLIC KEY-----\n" + base64.encodebytes(der) + b"-----END PUBLIC KEY-----\n"
+    sink = io.BytesIO()
+    with pytest.raises(Invalid, match=r"vault\.recipient_key"):
+        encrypt_to(pem, io.BytesIO(b"secret"), sink)
+    assert sink.getvalue() == b""

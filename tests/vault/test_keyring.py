@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from juki.problem import NotFound
+from juki.problem import NotFound, Unavailable
 from juki.vault import (
     DoesNotOpen,
     KeyDisabled,
     KeyRing,
+    Kms,
     KmsGone,
     LocalKms,
     Purged,
@@ -24,6 +25,7 @@ from juki.vault import (
     VersionRetired,
     WrappedRoot,
     new_root,
+    unwrap,
 )
 
 TTL_S = 300.0
@@ -42,7 +44,7 @@ class WatchedKms(LocalKms):
     def decrypt(self, key_id: str, blob: bytes, context: Mapping[str, str]) -> bytes:
         self.calls += 1
         if self.gate is not None:
-            assert self.gate.wait(10)
+            assert self.gate.wait(60)
         if self.gone:
             raise KmsGone(detail="cut off by the test")
         return super().decrypt(key_id, blob, context)
@@ -80,7 +82,7 @@ class World:
 
 
 def until(ask: Callable[[], TenantRing | bool]) -> TenantRing:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (found := ask()) and not isinstance(found, bool):
             return found
@@ -336,3 +338,41 @@ def test_a_reload_waits_for_whoever_still_works_with_the_old_keys(world: World) 
     del ring
     gc.collect()
     assert settled()
+
+
+def test_a_renewal_leaves_no_root_behind(world: World) -> None:
+    """T12: the roots of the former time-to-live are overwritten, not left to whoever reads the memory."""
+    ring = world.ring.get_sync(A)
+    former = list(world.ring._held[A].material.values())
+    assert all(any(root) for root in former)
+    world.now = TTL_S
+    fresh = world.settled(A, ring)
+    assert not any(any(root) for root in former)
+    assert opens(fresh, sealed_by(ring)) == b"x"
+    for later in (2, 3):  # what is renewed from is not what was overwritten
+        world.now = later * TTL_S
+        fresh = world.settled(A, fresh)
+        assert opens(fresh, sealed_by(ring)) == b"x"
+
+
+def test_a_load_that_fails_half_way_leaves_no_root_behind(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T12: what was unwrapped before the KMS fell silent is overwritten."""
+    unwrapped: list[bytearray] = []
+
+    def falling_silent(kms: Kms, wrapped: WrappedRoot) -> bytearray:
+        if unwrapped:
+            raise KmsGone(detail="cut off by the test")
+        unwrapped.append(unwrap(kms, wrapped))
+        return unwrapped[0]
+
+    monkeypatch.setattr("juki.vault.keyring.unwrap", falling_silent)
+    with pytest.raises(KmsGone):
+        world.ring.get_sync(A)
+    assert unwrapped == [bytearray(32)]
+
+
+def test_a_closed_ring_says_come_back_and_not_defect(world: World) -> None:
+    """A request that is late while the process ends is told to come back."""
+    world.ring.close()
+    with pytest.raises(Unavailable):
+        world.ring.get_sync(A)

@@ -275,6 +275,20 @@ def test_a_spec_is_local_or_aws() -> None:
             open_kms(spec)
 
 
+def test_a_damaged_key_file_is_a_fault_of_the_store(tmp_path: Path) -> None:
+    """Nobody may take half a file for a destroyed key, and nobody meets a trace."""
+    kms = LocalKms(tmp_path)
+    key = kms.create_key("t")
+    blob = kms.encrypt(key, b"root", CONTEXT)
+    file = tmp_path / "keys" / f"{key}.json"
+    whole = file.read_text()
+    material = whole.partition('"material":"')[2].partition('"')[0]
+    for damaged in (material[:-3], material[:8], ""):
+        file.write_text(whole.replace(material, damaged))
+        with pytest.raises(KmsGone):
+            kms.decrypt(key, blob, CONTEXT)
+
+
 # The boto3 adapter alone: what moto does not enforce, and what only a broken network shows
 
 
@@ -305,6 +319,27 @@ def test_each_answer_of_aws_has_its_fault(stubbed: tuple[AwsKms, Stubber], code:
     with pytest.raises(fault):
         kms.decrypt("k", b"blob", CONTEXT)
     stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("502", 502),
+        ("InternalServerError", 500),
+        ("ServiceUnavailableException", 503),
+        ("ExpiredTokenException", 400),
+        ("RequestExpired", 400),
+        ("UnrecognizedClientException", 400),
+    ],
+)
+def test_a_trouble_of_our_own_or_of_the_road_is_no_refusal(
+    stubbed: tuple[AwsKms, Stubber], code: str, status: int
+) -> None:
+    """T11: only the municipality's no ends the keys at once; a gateway's fault or our stale credentials are an outage."""
+    kms, stubber = stubbed
+    stubber.add_client_error("decrypt", code, http_status_code=status)
+    with pytest.raises(KmsGone):
+        kms.decrypt("k", b"blob", CONTEXT)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from juki.dates import RegistryDate
 from juki.personal import SealedGroup
-from juki.vault import BudgetSpent, DoesNotOpen, Purged, Spending, TenantRing, VersionRetired
+from juki.vault import BudgetSpent, DoesNotOpen, Indexer, Purged, Spending, TenantRing, VersionRetired
 from juki.vault.ring import MESSAGES_PER_KEY_MAX, ROTATION_DUE_AT
 from juki.vault.roots import derive
 
@@ -302,3 +302,37 @@ def test_a_wiped_ring_seals_and_opens_no_column() -> None:
         ring.seal_column("t", "g", places, [b"x"])
     with pytest.raises(Purged):
         ring.open_column("t", "g", places, sealed)
+
+
+def searching_ring() -> TenantRing:
+    """A ring with an index and a root to sign with."""
+    indexers = {"a": Indexer("a", bytes(range(32)))}
+    return TenantRing("072044", roots(1), 1, indexers, "a", sign_root=bytearray(b"\x07" * 32))
+
+
+def test_what_was_taken_before_a_wipe_writes_nothing_after_it() -> None:
+    """T12: a write that holds the indexes while the keys go must fail, not leave a resident whom no search finds."""
+    ring = searching_ring()
+    indexes = ring.write_indexes()
+    ring.wipe()
+    with pytest.raises(Purged):
+        assert [indexer.unique("my_number", "1") for indexer in indexes.values()] == ["never reached"]
+
+
+def test_no_key_is_derived_from_a_root_that_was_wiped_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """T12: a wiped root is 32 zeros, and everybody can derive from those: no index and no signature comes of it."""
+    for module, use in (
+        ("indexer", lambda ring: ring.index.unique("my_number", "1")),
+        ("signing", lambda ring: ring.checkpoint_signer()),
+        ("signing", lambda ring: ring.document_signer("いわき市")),
+    ):
+        ring = searching_ring()
+
+        def overtaken(root: bytearray, *labels: str, length: int = 32, ring: TenantRing = ring) -> bytes:
+            ring.wipe()
+            return derive(root, *labels, length=length)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(f"juki.vault.{module}.derive", overtaken)
+            with pytest.raises(Purged):
+                use(ring)

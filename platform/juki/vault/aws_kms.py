@@ -49,6 +49,10 @@ _FAULTS: Final[dict[str, type[JukiError]]] = {
     "KeyUnavailableException": KmsGone,
     "InternalFailure": KmsGone,
     "ServiceUnavailable": KmsGone,
+    # our own credentials or clock, not the municipality's word
+    "ExpiredTokenException": KmsGone,
+    "RequestExpired": KmsGone,
+    "UnrecognizedClientException": KmsGone,
 }
 
 
@@ -146,7 +150,7 @@ class AwsKms:
             if state is KeyState.PENDING_DELETION:
                 raise KeyPendingDeletion(detail=key_id) from error
             raise (KeyDisabled if state is KeyState.DISABLED else KmsRefused)(detail=key_id) from error
-        raise _FAULTS.get(code, KmsRefused)(detail=code) from error
+        raise _FAULTS.get(code, KmsGone if _status(error) >= 500 else KmsRefused)(detail=code) from error
 
 
 def _connect(region: str, endpoint: str | None) -> KMSClient:
@@ -169,3 +173,7 @@ def _alias(alias: str) -> str:
 
 def _code(error: ClientError | BotoCoreError) -> str | None:
     return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+
+
+def _status(error: ClientError | BotoCoreError) -> int:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(error, ClientError) else 0

@@ -23,7 +23,7 @@ import secrets
 from typing import BinaryIO, Final
 
 import msgspec
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -89,7 +89,7 @@ def decrypt_with(private_pem: bytes, source: BinaryIO, sink: BinaryIO, *, passwo
     """
     try:
         private = serialization.load_pem_private_key(private_pem, password)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Invalid("vault.private_key", "not a private key in PEM, or a wrong password") from error
     start = _read_full(source, len(MAGIC) + 3)
     if len(start) < len(MAGIC) + 3 or not start.startswith(MAGIC):
@@ -133,7 +133,7 @@ def fingerprint(public_pem: bytes) -> str:
 def _load_public(pem: bytes) -> X25519PublicKey | rsa.RSAPublicKey:
     try:
         public = serialization.load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise Invalid("vault.recipient_key", "not a public key in PEM") from error
     if isinstance(public, X25519PublicKey) or (
         isinstance(public, rsa.RSAPublicKey) and public.key_size >= RSA_BITS_MIN
@@ -147,7 +147,11 @@ def _encapsulate(public: X25519PublicKey | rsa.RSAPublicKey) -> tuple[int, bytes
     if isinstance(public, X25519PublicKey):
         ephemeral = X25519PrivateKey.generate()
         sent = ephemeral.public_key().public_bytes_raw()
-        return X25519, sent, ephemeral.exchange(public), sent + public.public_bytes_raw()
+        try:
+            shared = ephemeral.exchange(public)
+        except ValueError as error:  # a point of low order: the secret would be nought for everybody
+            raise Invalid("vault.recipient_key", "this X25519 key keeps no secret") from error
+        return X25519, sent, shared, sent + public.public_bytes_raw()
     secret = secrets.token_bytes(32)
     return RSA_OAEP, public.encrypt(secret, _OAEP), secret, b""
 

@@ -208,7 +208,9 @@ class Indexer:
         mac = self._unique.get(index)
         if mac is None:
             self._check_live()
-            self._unique[index] = mac = Mac(derive(self._root, "index", "unique", index))
+            mac = Mac(derive(self._root, "index", "unique", index))
+            self._check_live()  # a root wiped meanwhile is 32 zeros
+            self._unique[index] = mac
         return mac(value.encode())[:16]
 
     def name_tag(self, field: str, folded: str, spread: str) -> int:

@@ -48,8 +48,7 @@ class _Held(msgspec.Struct):
     retry_at: float = 0.0
 
     def forget(self) -> None:
-        for root in self.material.values():
-            wipe(root)
+        _wipe_all(self.material)
         self.material.clear()
 
 
@@ -164,7 +163,11 @@ class KeyRing:
             loading = self._loading.get(tenant)
             if loading is not None:
                 return loading
-            loading = self._loading[tenant] = self._workers.submit(self._renew, tenant, self._epochs.get(tenant, 0))
+            try:
+                loading = self._workers.submit(self._renew, tenant, self._epochs.get(tenant, 0))
+            except RuntimeError as error:  # the process is ending
+                raise Purged(detail="closed") from error
+            self._loading[tenant] = loading
         # outside the guard, which `_settle` takes: a load that has failed already settles here and now
         loading.add_done_callback(lambda done: self._settle(tenant, done))
         return loading
@@ -198,6 +201,8 @@ class KeyRing:
                 self._make_room(tenant)
                 self._held[tenant] = held
                 self._alive.setdefault(tenant, weakref.WeakSet()).add(held.ring)
+                if before is not None:
+                    before.forget()  # rings have copies of their own
                 return held.ring
         held.forget()
         held.ring.wipe()
@@ -215,17 +220,21 @@ class KeyRing:
     def _make_room(self, tenant: str) -> None:
         if tenant not in self._held and len(self._held) >= TENANTS_MAX:
             oldest = min(random.sample(list(self._held), 32), key=lambda t: self._held[t].loaded_at)
-            self._held.pop(oldest)  # dropped, not wiped: a request may be using it
+            self._held.pop(oldest).forget()  # the ring itself is dropped, not wiped: a request may be using it
 
     def _unwrap(self, keys: TenantKeys, known: Material) -> Material:
         """Every live root. A renewal asks the KMS for the two newest only: that they still unwrap is what it is to prove."""
         proof = {keys.seal_root().commitment, keys.index_roots()[keys.index_active].commitment}
         material: Material = {}
-        for wrapped in keys.live_roots():
-            root = bytearray(known.get(wrapped.commitment, b""))
-            if wrapped.commitment in proof or not any(root):
-                root = unwrap(self._kms, wrapped)
-            material[wrapped.commitment] = root
+        try:
+            for wrapped in keys.live_roots():
+                root = bytearray(known.get(wrapped.commitment, b""))
+                if wrapped.commitment in proof or not any(root):
+                    root = unwrap(self._kms, wrapped)
+                material[wrapped.commitment] = root
+        except BaseException:
+            _wipe_all(material)
+            raise
         return material
 
     def _build(self, keys: TenantKeys, material: Material) -> TenantRing:
@@ -241,6 +250,11 @@ class KeyRing:
             spending=self._spending,
             on_rotation_due=self._on_rotation_due,
         )
+
+
+def _wipe_all(material: Material) -> None:
+    for root in list(material.values()):  # another thread may forget the same ones
+        wipe(root)
 
 
 def _warn(tenant: str, seal_version: int) -> None:

@@ -166,8 +166,8 @@ class LocalKms:
             raise KeyDeleted(detail=key_id)
         if found.state is not KeyState.ENABLED:
             raise _state_fault(found)
-        material = base64.b64decode(found.material)
         try:
+            material = base64.b64decode(found.material)
             with self._answers():
                 master = self._open()
             return AESGCM(master.decrypt(material[:_NONCE_BYTES], material[_NONCE_BYTES:], key_id.encode()))

@@ -262,7 +262,9 @@ class TenantRing:
 
     def checkpoint_signer(self) -> CheckpointSigner:
         """Signs heads of the log (Ed25519). Raises VersionRetired where the tenant has no root of purpose "sign"."""
-        return CheckpointSigner(self._root_to_sign())
+        signer = CheckpointSigner(self._root_to_sign())
+        self._check_live()
+        return signer
 
     def document_signer(self, municipality: str) -> DocumentSigner:
         """Signs PDFs and evidence in the name of the municipality; one object per ring."""
@@ -270,6 +272,7 @@ class TenantRing:
         if signer is None:
             signer = DocumentSigner(self._root_to_sign(), self.tenant, municipality)
             self._signers[municipality] = signer
+            self._check_live()
         return signer
 
     def wipe(self) -> None:
@@ -281,15 +284,19 @@ class TenantRing:
             wipe(root)
         self._roots.clear()
         for indexer in self._indexers.values():
-            indexer.wipe()
-        self._indexers.clear()
+            indexer.wipe()  # kept, for a write that has them in hand: what is wiped refuses, what is gone is skipped
         self._signers.clear()
         if self._sign_root is not None:
             wipe(self._sign_root)
 
-    def _root_to_sign(self) -> bytearray:
+    def _check_live(self) -> None:
+        """After deriving as well as before: a root that was wiped in between is 32 zeros, known to everybody."""
         if self._wiped:
+            self._signers.clear()
             raise Purged(detail=self.tenant)
+
+    def _root_to_sign(self) -> bytearray:
+        self._check_live()
         if self._sign_root is None:
             raise VersionRetired("vault.no_sign_root", "the tenant has no root of purpose sign")
         return self._sign_root
