@@ -118,7 +118,41 @@ FACTS: Final = {
     "run_no": "取込みの番号",
     "notice": "職員への注意",
     "event_no": "異動番号",
+    "pages": "ページ数",
+    "label": "発行番号",
+    "medium": "媒体",
+    "entries": "行数",
+    "request": "申請の番号",
+    "duty": "事務",
+    "operators": "操作者の数",
+    "waived": "免除",
 }
+ITEMS: Final = {  # 提供の記録: what a paper said of a person
+    "name": "氏名",
+    "alias": "通称",
+    "former_surname": "旧氏",
+    "birth": "生年月日",
+    "sex": "性別",
+    "address": "住所",
+    "resident_since": "住民となった年月日",
+    "address_since": "住所を定めた年月日",
+    "notified_on": "届出の年月日",
+    "previous_address": "転入前住所",
+    "moved_within_from": "異動前住所",
+    "kana": "フリガナ",
+    "relationship": "世帯主・続柄",
+    "domicile": "本籍・筆頭者",
+    "remarks": "備考",
+    "my_number": "個人番号",
+    "resident_code": "住民票コード",
+    "nationality": "国籍・地域",
+    "residence": "在留資格など",
+    "card_number": "在留カード等の番号",
+    "alias_history": "通称の履歴",
+    "removal": "消除の事由と年月日",
+    "leaving": "転出の予定",
+}
+MEDIA: Final = {"paper": "紙"}
 ACTORS: Final = {"visitor": "ログイン前", "system": "システム"}
 
 

@@ -92,7 +92,7 @@ _PDF_POLICY: Final = (
 def _fields(members: Sequence[Option]) -> list[Field]:
     return [
         Field(name="kind", label="証明書の種類", kind="select", required=True, options=tuple((k.value, v) for k, v in KINDS.items())),
-        Field(name="relation", label="請求者の区分", kind="select", required=True, options=tuple((k.value, v) for k, v in RELATIONS.items()), autofocus=True),
+        Field(name="relation", label="請求者の区分", kind="select", required=True, options=tuple((k.value, v) for k, v in RELATIONS.items()), autofocus=True, hint="世帯のほかの人の分もあるときは、同一世帯員"),
         Field(name="requester", label="請求者（同じ世帯の人）", kind="select", options=members, hint="ほかの人は空欄にして氏名を入力"),
         Field(name="requester_name", label="請求者の氏名", hint="上で選んだときは空欄で可"),
         Field(name="identity", label="本人確認", kind="select", required=True, options=IDENTITY),
@@ -243,6 +243,7 @@ async def _form(
     form: Form,
     *,
     choose: bool = False,
+    aside: str = "",
 ) -> Response[bytes]:
     async with operation(
         fleet, caller, "certificate.form", purpose=purpose_of(request), right=RIGHT, write=False
@@ -268,7 +269,7 @@ async def _form(
         items = preset(form.text("purpose"), foreign=record.kind is Kind.FOREIGN)
         form.replace("items", [item.value for item in items])
     status = 422 if form.errors else 200
-    context = {**shown, "form": form}
+    context = {**shown, "form": form, "aside": aside}
     return render(request, "certificate.html", "証明書の交付", context, tenant=await fleet.tenant(code), status=status)
 
 
@@ -294,8 +295,8 @@ async def _preview(
             form.take(error, _WHERE)
         return await _form(request, code, atena_no, fleet, caller, form)
     except Refused as error:
-        form.wrong("form", _refusal(error))
-        return await _form(request, code, atena_no, fleet, caller, form)
+        form.wrong("form", text_of(error.code, 403))
+        return await _form(request, code, atena_no, fleet, caller, form, aside=_aside(error))
     names = [record.basic.name for record in shown_to.values() if record.basic]
     context = {**shown, **_said(application, ready, names)}
     context["hidden"] = [*form.carried(), ("token", ready.token)]
@@ -422,10 +423,10 @@ def _fee(yen: int, *, official: bool) -> str:
     return f"手数料 {yen:,}円" if yen else "手数料なし"
 
 
-def _refusal(error: Refused) -> str:
-    """What may be said aloud; the cause is added only where the rule let this clerk know it."""
+def _aside(error: Refused) -> str:
+    """What stands behind a refusal, apart from what may be said aloud, and only where the rule let this clerk know it."""
     notice = str(error.facts.get("notice", ""))
-    return text_of(error.code, 403) + (f"　【職員限り】{text_of(notice, 403)}" if notice else "")
+    return text_of(notice, 403) if notice else ""
 
 
 async def _together(op: Operation, atena_no: str, issue_no: int) -> list[IssueEntry]:

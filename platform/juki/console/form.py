@@ -45,6 +45,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     autocomplete: str = "off"
     autofocus: bool = False
     default: str = ""  # shown until the clerk says otherwise
+    follows: str = ""  # another field whose value is shown here until the clerk says otherwise
     group: str = ""  # heading under which it stands, where a page has several
     unknown_allowed: bool = False  # 年月日不詳 and the like, where the register allows it
     rule: Rule = ""  # what the text must be besides present and short enough
@@ -65,9 +66,9 @@ class Form:
         values = self._given.get(name, [])
         field = next((f for f in self.fields if f.name == name), None)
         if field is not None and field.kind == "checks":
-            return values
+            return values if name in self._given or not field.default else [field.default]
         if not values and field is not None and name not in self._given:
-            return field.default
+            return self.text(field.follows) if field.follows else field.default
         return values[0] if values else ""
 
     def text(self, name: str) -> str:

@@ -68,6 +68,7 @@ async def login(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
         if error.status >= 500:
             raise
         form.wrong("form", text_of(error.code, error.status))
+        form.replace("otp", [])  # a code is good once, so the next one is asked for
         return await _login_page(request, code, fleet, form, kept)
     for key in keys:
         pace.forget(key)

@@ -12,7 +12,7 @@ from juki import audit
 from juki.access import Caller, accounts
 from juki.audit import Entry, Filter, operation
 from juki.console import clerks, words
-from juki.console.actions import ACTORS, FACTS, OFFERED, action
+from juki.console.actions import ACTORS, FACTS, ITEMS, MEDIA, OFFERED, action
 from juki.console.form import Field, Form
 from juki.console.page import render
 from juki.console.table import Cell, Table
@@ -73,6 +73,8 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
         found = await audit.entry(op, op_no)
         intent = found.intent
         named = await _named(op, [intent.actor_id, str(found.facts.get("operator", ""))])
+    tenant = await fleet.tenant(code)
+    offices = {d.code: d.name for d in tenant.settings.departments}
     facts = [(FACTS.get(name, name), named.get(str(value), str(value))) for name, value in found.facts.items()]
     said = [
         ("操作", action(found.action)),
@@ -81,7 +83,7 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
         ("結果", dict(RESULTS).get(found.result or "open", found.result)),
         ("符号", found.code),
         ("操作者", named[intent.actor_id]),
-        ("所属・職務", f"{intent.office}　{intent.duty}"),
+        ("所属・職務", "　".join(part for part in (offices.get(intent.office, intent.office), intent.duty) if part)),
         ("端末", intent.terminal_id),
         ("目的", words.PURPOSE_NAMES.get(intent.purpose, intent.purpose)),
         ("根拠", intent.basis),
@@ -97,12 +99,15 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
         Table(
             title="提供の記録",
             heads=("宛名番号", "事項", "提供先", "根拠", "媒体"),
-            rows=[(d.atena_no, "、".join(d.items), d.to, d.basis, d.medium) for d in found.disclosures],
+            rows=[
+                (d.atena_no, "、".join(ITEMS.get(i, i) for i in d.items), d.to, d.basis, MEDIA.get(d.medium, d.medium))
+                for d in found.disclosures
+            ],
             empty="外部への提供はありません。",
         ),
     ]
     context = {"said": said, "tables": tables}
-    return render(request, "entry.html", f"操作 {op_no}", context, tenant=await fleet.tenant(code), here="/audit")
+    return render(request, "entry.html", f"操作 {op_no}", context, tenant=tenant, here="/audit")
 
 
 async def _page(

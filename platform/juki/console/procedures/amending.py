@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from juki.console.form import Field, Form
+from juki.console.form import Field, Form, kana
 from juki.console.procedures.notice import first_page, notice_of
 from juki.console.procedures.procedure import About, Step
 from juki.registry.model import Cancel, Change, Correct
@@ -36,7 +36,7 @@ def correct_steps(about: About, persons: int) -> list[Step]:
 def correct(about: About, form: Form) -> Change:
     """誤記修正・職権修正 as given."""
     items: dict[str, str | bool] = {
-        form.text(f"item_{n}"): form.text(f"value_{n}") for n in range(CORRECTIONS) if form.text(f"item_{n}")
+        path: _as_written(path, form.text(f"value_{n}")) for n in range(CORRECTIONS) if (path := form.text(f"item_{n}"))
     }
     return Correct(
         reason=form.text("reason"),
@@ -45,6 +45,11 @@ def correct(about: About, form: Form) -> Change:
         items=items,
         **notice_of(form),
     )
+
+
+def _as_written(path: str, text: str) -> str:
+    """フリガナ as the register writes it, everything else as typed."""
+    return kana(text) if path.endswith("_kana") else text
 
 
 def cancel_steps(about: About, persons: int) -> list[Step]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from juki.console.form import Field, Form
-from juki.console.procedures.household import placed, positions, who
+from juki.console.procedures.household import UNCHANGED, placed, positions, who
 from juki.console.procedures.notice import first_page, notice_of
 from juki.console.procedures.place import place_fields, place_of
 from juki.console.procedures.procedure import About, Step
@@ -29,7 +29,7 @@ def relocate_steps(about: About, persons: int) -> list[Step]:
                 ),
             ],
         ),
-        Step(title="続柄", fields=positions(about)),
+        Step(title="続柄", fields=positions(about), lead=UNCHANGED),
     ]
 
 
@@ -48,7 +48,7 @@ def death_steps(about: About, persons: int) -> list[Step]:
     """死亡・職権消除: the pages."""
     return [
         first_page("異動日（死亡の日）", (("death", "死亡"), ("removal", "職権消除")), unknown=True),
-        Step(title="残る人の続柄", fields=positions(about)),
+        Step(title="残る人の続柄", fields=positions(about, but=about.atena_no), lead=UNCHANGED),
     ]
 
 
@@ -65,7 +65,7 @@ def move_out_steps(about: About, persons: int) -> list[Step]:
             title="転出する人と転出先",
             fields=[who(about, "転出する人"), *place_fields("to", "転出先住所（予定）", country=True)],
         ),
-        Step(title="残る人の続柄", fields=positions(about)),
+        Step(title="残る人の続柄", fields=positions(about), lead=UNCHANGED),
     ]
 
 

@@ -30,6 +30,7 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
             required=True,
             width="s",
             hint="例: S55.4.1、19800401",
+            follows="occurred_on" if newborn else "",
             unknown_allowed=True,
         ),
         Field(name=p + "sex", label="性別", kind="select", required=True, options=words.SEX_OPTIONS, width="xs"),
