@@ -214,10 +214,25 @@ async def test_the_individual_number_of_a_draft_is_hidden_from_whoever_lacks_its
     )
     view = await desk.do(blind, lambda op: registry.case(op, case_no))
     assert view.change.persons[0].my_number == ""
+    assert view.change.persons[0].resident_code == ""
     assert "persons.0.my_number" in view.reentry
+    assert "persons.0.resident_code" in view.reentry
     assert all(r.my_number is None for r in view.after)
     seen = await desk.do(desk.checker, lambda op: registry.case(op, case_no))
     assert seen.change.persons[0].my_number == change.persons[0].my_number
+    own = await desk.do(desk.clerk, lambda op: registry.case(op, case_no))
+    assert own.change.persons[0].resident_code == change.persons[0].resident_code
+
+
+async def test_looking_at_a_closed_case_is_a_look_at_the_persons_it_was_about(desk: Desk) -> None:
+    """R-A-3.3-LOG-01: the form of a finished case still shows names and numbers, so the look stands in the log."""
+    change = family(newcomer("記録　済", "世帯主"))
+    case_no = await desk.enter(change)
+    result = await desk.confirm(case_no, change)
+    async with operation(desk.fleet, desk.checker, "change.case", purpose="試験", write=False) as op:
+        view = await registry.case(op, case_no)
+        assert view.change.persons[0].my_number == change.persons[0].my_number
+        assert op.subjects == dict.fromkeys(result.new_atena_nos, True)
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,16 @@ def with_my_numbers(change: Change, held: Mapping[str, str]) -> Change:
     return change
 
 
+def without_resident_codes(change: Change) -> Change:
+    """The form with 住民票コード blanked, for whoever may not see them."""
+    if isinstance(change, MoveIn):
+        persons = tuple(msgspec.structs.replace(p, resident_code="") for p in change.persons)
+        return msgspec.structs.replace(change, persons=persons)
+    if isinstance(change, Correct | Amend) and _RESIDENT_CODE in change.items:
+        return msgspec.structs.replace(change, items={**change.items, _RESIDENT_CODE: ""})
+    return change
+
+
 def twice_typed(change: Change) -> dict[str, str]:
     """Path -> value as compared, of every number and date that a second person types again without seeing it."""
     found = {"occurred_on": _day(change.occurred_on)}

@@ -6,7 +6,7 @@ Control R-12-3.2-QUA-01: whoever entered a change cannot confirm it; numbers and
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -48,7 +48,7 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseView(Personal, frozen=True, kw_only=True):
-    """仮登録の内容, without 個人番号 for whoever lacks its right; `reentry` names the fields to type again."""
+    """仮登録の内容, without 個人番号 and 住民票コード for whoever lacks their rights; `reentry` names the fields to type again."""
 
     summary: CaseSummary
     reception: Reception
@@ -198,7 +198,7 @@ async def identity_notices(op: Operation) -> tuple[CaseSummary, ...]:
 
 
 async def case(op: Operation, case_no: int) -> CaseView:
-    """仮登録の内容 with before and after. NotFound `registry.unknown_case`."""
+    """仮登録の内容 with before and after; a case that is closed shows its form. NotFound `registry.unknown_case`."""
     _need_any(op, "change.enter", "change.confirm")
     draft = await case_store.read(op, case_no)
     change, acknowledged = case_store.open_change(op, case_no, draft.change_sealed)
@@ -211,16 +211,20 @@ async def case(op: Operation, case_no: int) -> CaseView:
         full, scene = await prepared(op, full)
         findings, fresh = await judge(op, full, scene, draft.reception, placeholders(changes.needs(full, scene)))
         before, after = side_by_side(op, scene, fresh)
+    course = await case_store.steps(op, case_no)
+    for atena_no in (() if after else {*draft.base, *await _written(op, course)}):
+        op.touch(atena_no, my_number=bool(held) and op.caller.may("resident.my_number"))
+    shown = full if op.caller.may("resident.my_number") else change
     return CaseView(
         summary=_summary(op, draft),
         reception=draft.reception,
-        change=full if op.caller.may("resident.my_number") else change,
+        change=shown if op.caller.may("resident.code") else changes.without_resident_codes(shown),
         acknowledged=acknowledged,
         findings=findings,
         before=before,
         after=after,
         reentry=tuple(changes.twice_typed(full)),
-        steps=await case_store.steps(op, case_no),
+        steps=course,
         replaces_case=draft.replaces_case,
     )
 
@@ -238,6 +242,11 @@ def _summary(op: Operation, draft: Draft) -> CaseSummary:
         identity_checked=draft.reception.document.value != "none",
         may_confirm=not own and draft.state == "entered" and op.caller.may("change.confirm"),
     )
+
+
+async def _written(op: Operation, course: Sequence[Step]) -> list[str]:
+    """宛名番号 of those for whom a confirmed case wrote versions."""
+    return [a for step in course if step.event_no for a in await store.versions_of_event(op.session, step.event_no)]
 
 
 async def _already(op: Operation, case_no: int) -> ConfirmResult | None:
