@@ -166,3 +166,18 @@ def test_the_first_year_of_an_era_prints_as_gannen() -> None:
     """元年."""
     assert dates.wareki(RegistryDate(2019, 5, 1)) == "令和元年5月1日"
     assert dates.wareki(RegistryDate(2019, 4, 30)) == "平成31年4月30日"
+
+
+@pytest.mark.parametrize(
+    ("typed", "printed"),
+    [
+        ("S40.4.1頃", "昭和40年4月1日頃"),
+        ("1965.4.1頃", "昭和40年4月1日頃"),
+        ("19650401頃", "昭和40年4月1日頃"),
+        ("1965年4月頃", "昭和40年4月頃"),
+        ("推定S40.4.1", "推定昭和40年4月1日"),
+    ],
+)
+def test_an_expression_typed_in_short_prints_as_it_stands_on_paper(typed: str, printed: str) -> None:
+    """標準仕様書 1.1: an unknown day is printed in words, never as the digits it was typed in."""
+    assert dates.wareki(dates.parse(typed, unknown_allowed=True)) == printed

@@ -173,6 +173,8 @@ def _read_unknown(given: str) -> RegistryDate | None:
     stem, marked = _stem(given)
     known = _read_stem(stem)
     if known is not None:
+        if "年" not in stem and known.day:  # S40.4.1頃 stands on paper as 昭和40年4月1日頃
+            given = given.replace(stem, wareki(known) if known.era else western(known))
         return RegistryDate(known.year, known.month, known.day, known.era, given if marked else "")
     return RegistryDate(0, note=given) if marked else None
 
@@ -205,10 +207,11 @@ def _check(found: RegistryDate, *, unknown_allowed: bool) -> None:
     if not unknown_allowed and found.to_date() is None:
         raise Invalid("date.no_such_day", "this day is not in the calendar")
     if found.era and found.month and found.day:
-        _check_era(found)
+        check_era(found)
 
 
-def _check_era(found: RegistryDate) -> None:
+def check_era(found: RegistryDate) -> None:
+    """Raises Invalid `date.outside_era` where a date is written in an era that did not hold on its day."""
     day = found.sort_date()
     position = next(i for i, era in enumerate(ERAS) if era.letter == found.era)
     last = ERAS[position + 1].start if position + 1 < len(ERAS) else dt.date.max
@@ -220,7 +223,7 @@ def _check_era(found: RegistryDate) -> None:
 
 def wareki(date: RegistryDate) -> str:
     """和暦 as printed on a 住民票: 令和元年5月1日, 昭和40年, 昭和40年頃, 年月日不詳."""
-    if date.note and (date.year <= 0 or not date.note[:1].isdigit()):
+    if date.note and (date.year <= 0 or not date.note.startswith(f"{date.year}年")):
         return date.note
     if date.year <= 0:
         return "" if date == OPEN_START else "年月日不詳"

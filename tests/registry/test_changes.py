@@ -299,6 +299,7 @@ async def test_a_correction_names_what_it_corrects_and_sets_right_every_later_ve
         ({"my_number.my_number": "123456789012"}, "registry.my_number_invalid"),
         ({"foreigner.nationality": "米国"}, "registry.not_for_japanese"),
         ({"basic.name": "誤項　一郎"}, "registry.nothing_changes"),
+        ({"address.address.text": " "}, "registry.required"),
     ],
 )
 async def test_a_correction_of_what_cannot_be_corrected_is_refused(

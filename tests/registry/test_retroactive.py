@@ -8,7 +8,7 @@ import pytest
 from tests.registry.conftest import family, newcomer
 from tests.registry.town import Town, whole
 
-from juki.dates import RegistryDate, from_date
+from juki.dates import RegistryDate, from_date, parse
 from juki.registry.model import (
     Address,
     Amend,
@@ -23,6 +23,7 @@ from juki.registry.model import (
     Position,
     Record,
     Relocate,
+    Removal,
     Status,
     as_of,
     timeline,
@@ -138,3 +139,19 @@ def test_a_move_told_late_is_the_address_before_of_the_move_already_known(town: 
         assert [a.address for a in on] == [OLD, between, NEW, NEW]
         assert [a.moved_within_from for a in on] == [Place(), OLD, between, between]
     assert _held(town, everyone[1]).notes == Notes(memo="控え")
+
+
+@pytest.mark.parametrize("typed", ["年月日不詳", "令和8年月日不詳", "令和8年3月頃", "令和8年4月1日から10日までの間"])
+def test_a_death_on_a_day_nobody_knows_is_recorded_after_the_last_that_is_known_of_the_living(
+    town: Town, typed: str
+) -> None:
+    """R-1-1.1-DAT-01, 死亡日不詳: kept as written; whoever moved in April was alive then, so the 除票 holds from there."""
+    head, child, brother = town.records
+    _make(town, Relocate(occurred_on=RegistryDate(2026, 4, 5), atena_nos=(head, child, brother), address=NEW))
+    died = parse(typed, unknown_allowed=True)
+    _make(town, Death(occurred_on=died, atena_no=brother))
+    last = _held(town, brother)
+    assert (last.status, last.valid_from) == (Status.DECEASED, dt.date(2026, 4, 5))
+    assert last.removal == Removal(reason="死亡", occurred_on=died)
+    assert _address(town, brother).address == NEW
+    assert _held(town, brother, dt.date(2026, 4, 4)).status is Status.RESIDENT

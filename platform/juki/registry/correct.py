@@ -66,6 +66,8 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
         return rules.error("registry.not_for_japanese", field)
     if value is None and path in ("basic.birth", "address.resident_since"):
         return rules.error("registry.required", field)
+    if path == "address.address.text" and not str(value).strip():
+        return rules.error("registry.required", field)
     return Findings()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from juki.registry import rules
@@ -22,13 +24,22 @@ REMOVED = frozenset(
 
 def check(change: Death, scene: Scene) -> Findings:
     """A resident on that day; two or more left without a head need a 世帯主変更 in the same case."""
-    return rules.check_resident(scene, change.atena_no, change.occurred_on.sort_date(), "atena_no")
+    return rules.check_resident(scene, change.atena_no, _day(change, scene), "atena_no")
+
+
+def _day(change: Death, scene: Scene) -> dt.date:
+    """From when the 除票 holds: the day; where it is not known, no earlier than the last that is recorded of the living."""
+    written = change.occurred_on
+    last = scene.now(change.atena_no, scene.today)
+    if last is None or not (written.note or 0 in (written.month, written.day)):
+        return written.sort_date()
+    return max(written.sort_date(), last.valid_from)
 
 
 def apply(change: Death, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     """The 除票 version, and versions of whoever moves up."""
     del drawn
-    day = change.occurred_on.sort_date()
+    day = _day(change, scene)
     before = scene.now(change.atena_no, day)
     if before is None:
         return ()

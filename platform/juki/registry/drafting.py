@@ -212,7 +212,7 @@ async def case(op: Operation, case_no: int) -> CaseView:
         findings, fresh = await judge(op, full, scene, draft.reception, placeholders(changes.needs(full, scene)))
         before, after = side_by_side(op, scene, fresh)
     course = await case_store.steps(op, case_no)
-    for atena_no in (() if after else {*draft.base, *await _written(op, course)}):
+    for atena_no in () if after else {*draft.base, *await _written(op, course)}:
         op.touch(atena_no, my_number=bool(held) and op.caller.may("resident.my_number"))
     shown = full if op.caller.may("resident.my_number") else change
     return CaseView(

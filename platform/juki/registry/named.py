@@ -137,7 +137,10 @@ def _read_date(raw: Any, path: str) -> RegistryDate:
             known = dates.parse_iso(str(given.get("date", "")))
             era, note = given.get("era", ""), given.get("note", "")
             if isinstance(era, str) and era in ("", *dates.BY_LETTER) and isinstance(note, str) and len(note) <= 72:
-                return RegistryDate(known.year, known.month, known.day, era, note)
+                found = RegistryDate(known.year, known.month, known.day, era, note)
+                if era and found.day:
+                    dates.check_era(found)
+                return found
     except Invalid as fault:
         raise Invalid("registry.form_unreadable", "not a date", fields={path: fault.code}) from None
     raise _unreadable(path)
