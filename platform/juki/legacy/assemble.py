@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, cast, get_type_hints
 
 import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
-from juki.legacy.cells import Column, ColumnRun, item_rules, loader, ordering_day, values_of
+from juki.legacy.cells import Loader, item_rules, ordering_day
+from juki.legacy.columns import Column, ColumnRun, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -53,7 +54,7 @@ class Reader:
         used = [(position, field) for position, field in enumerate(file.fields) if field.to != "-"]
         self._file = file
         columns = [
-            Column(field, loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
+            Column(field, Loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
             for _, field in used
         ]
         self._takes: list[Column | ColumnRun] = list(columns)
@@ -65,16 +66,29 @@ class Reader:
         elif len(used) < len(file.fields):
             chosen = itemgetter(*(position for position, _ in used), 0)  # 0: a tuple even of one
             self._cells = lambda start, end: chosen(file.cells(start, end))
+        self._ahead: dict[int, list[Any]] = {}  # start of a row -> its values
         self.paths = tuple(field.to for _, field in used)
         self.titles = {field.to: field.title for _, field in reversed(used)}
         self._required = tuple((at, field.title) for at, (_, field) in enumerate(used) if field.required)
+
+    def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
+        """Cut rows that are about to be read and read their cells column by column; only rows wholly right are kept of it."""
+        cut = [self._cells(start, end) for start, end in places]
+        columns = [take.read_ahead(cells) for take, cells in zip(self._takes, zip(*cut, strict=True), strict=True)]
+        self._ahead = {
+            start: list(chain.from_iterable(cast(Any, row)))
+            for (start, _), row in zip(places, zip(*columns, strict=True), strict=True)
+            if all(row)
+        }
 
     def read(self, start: int, end: int) -> list[Any]:
         """Values of a row in the order of `paths`; None where the cell is blank or at fault."""
         if self.faults or self.alerts:
             self.faults.clear()
             self.alerts.clear()
-        values = list(chain.from_iterable(map(values_of, self._takes, self._cells(start, end))))
+        values = self._ahead.pop(start, None)
+        if values is None:
+            values = list(chain.from_iterable(map(values_of, self._takes, self._cells(start, end))))
         for at, title in self._required:
             if values[at] is None and not any(f.item == title for f in self.faults):
                 self.faults.append(Fault(title, "item.missing", "empty"))

@@ -7,27 +7,24 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import struct
+import sys
 import unicodedata
+from calendar import monthrange
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain
-from operator import getitem
 from typing import Any, Final
 
 from juki import dates, letters
 from juki.dates import RegistryDate
 from juki.legacy.layout import Field, Layout
-from juki.legacy.model import Fault
 from juki.numbers import is_municipality_code, is_my_number, is_residence_card_number, is_resident_code
 from juki.problem import Invalid
 from juki.registry.model import is_relationship
 
-_REMEMBERED: Final = 4096
-_NOTHING: Final = (None,)
 _DAYS_REMEMBERED: Final = 1 << 16
 _DIGITS: Final = re.compile(r"[0-9]+")
 _NO_CP932: Final = frozenset("\x80\xa0\uf8f0\uf8f1\uf8f2\uf8f3")
+_BLANK: Final = (None,)
 _PADDING: Final = " \u3000\x00"
 UNIDENTIFIED: Final = "gaiji.unidentified"
 
@@ -36,10 +33,10 @@ _PLAIN_NAME: Final = re.compile("[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\
 _PLAIN_TEXT: Final = re.compile(
     "[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]+"
 )
+_NEVER: Final = re.compile("(?!)")
 _HALF_KANA: Final = re.compile("[\uff66-\uff9f ]+")
 
 Convert = Callable[[str], Any]
-Load = Callable[[Any], Any]
 
 
 class BadValue(Exception):
@@ -73,59 +70,7 @@ def _kind(character: str) -> str:
     return "kanji" if "IDEOGRAPH" in name else "wide"
 
 
-values_of: Final[Callable[[Any, Any], tuple[Any, ...]]] = getitem
-"""What a Column or a ColumnRun makes of a cell: its values, in order."""
-
-
-class Column(dict[Any, tuple[Any, ...]]):
-    """One column of one file: raw cell -> its value, alone in a tuple, as a run of columns has several. A fault or an alert
-    is put down for the row at hand and not remembered."""
-
-    def __init__(self, field: Field, load: Load, faults: list[Fault], alerts: list[Fault]) -> None:
-        super().__init__()
-        self.field = field
-        self._load = load
-        self._faults, self._alerts = faults, alerts
-
-    def __missing__(self, cell: bytes | str) -> tuple[Any, ...]:
-        try:
-            value = self._load(cell)
-        except BadValue as e:
-            self._faults.append(Fault(self.field.title, e.reason, _class_of(cell)))
-            return _NOTHING
-        except UnicodeDecodeError:
-            self._faults.append(Fault(self.field.title, "text.undecodable", f"bytes({len(cell)})"))
-            return _NOTHING
-        if value.__class__ is _Marked:
-            self._alerts.append(Fault(self.field.title, UNIDENTIFIED, value_class(value.text)))
-            return (value.text,)
-        if len(self) >= _REMEMBERED:  # a day read before is still at hand below
-            self.clear()
-        self[cell] = found = (value,)
-        return found
-
-
-class ColumnRun(dict[bytes, tuple[Any, ...]]):
-    """Neighbouring columns of a fixed-length row, remembered as one stretch of bytes: most of them are blank or repeat as a
-    whole, in a household or in the whole town."""
-
-    def __init__(self, columns: Sequence[Column], faults: list[Fault], alerts: list[Fault]) -> None:
-        super().__init__()
-        self._columns = columns
-        self._faults, self._alerts = faults, alerts
-        self._cut = struct.Struct("".join(f"{column.field.width}s" for column in columns)).unpack
-
-    def __missing__(self, cells: bytes) -> tuple[Any, ...]:
-        before = len(self._faults) + len(self._alerts)
-        found = tuple(chain.from_iterable(map(values_of, self._columns, self._cut(cells))))
-        if len(self._faults) + len(self._alerts) == before:
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[cells] = found
-        return found
-
-
-class _Marked:
+class Marked:
     """A text taken over as it is, with a 外字 that nobody has identified."""
 
     __slots__ = ("text",)
@@ -134,56 +79,93 @@ class _Marked:
         self.text = text
 
 
-def _class_of(cell: bytes | str) -> str:
+def class_of(cell: bytes | str) -> str:
     return value_class(cell if isinstance(cell, str) else cell.decode("cp932", "replace"))
 
 
-def loader(field: Field, layout: Layout, gaiji: letters.Gaiji, rules: dict[str, Convert], encoding: str) -> Load:
-    """How a field's cell becomes its value; `rules` are further checks by item path.
+class Loader:
+    """How the cells of a field become values: one by one, or many at once. `rules` are further checks by item path.
 
-    The common cases (plain kanji, half-width kana, digits) are told by one look and skip every other test: they are a
-    million cells of a city's extract.
+    The common cases (plain kanji, half-width kana) are told by one look and skip every other test: they are tens of
+    millions of cells of a city's extract.
     """
-    rule = rules.get(field.to)
-    convert = _base(field, layout, gaiji)
-    if rule is not None:
-        convert = _chained(convert, rule)
-    if field.type == "kana":
-        return _kana_cells(convert, encoding)
-    plain = _PLAIN_NAME if rule is _name else _PLAIN_TEXT if field.type == "text" and rule is None else None
 
-    def load(cell: bytes | str) -> Any:
-        text = (cell if isinstance(cell, str) else cell.decode(encoding)).strip(_PADDING)
+    def __init__(
+        self, field: Field, layout: Layout, gaiji: letters.Gaiji, rules: dict[str, Convert], encoding: str
+    ) -> None:
+        rule = rules.get(field.to)
+        convert = _base(field, layout, gaiji)
+        self._convert = convert if rule is None else _chained(convert, rule)
+        self._encoding = encoding
+        self._plain, self._most, self._take = _NEVER, 0, _as_it_is
+        if field.type == "kana":
+            self._plain, self._most, self._take = _HALF_KANA, sys.maxsize, _full_width
+        elif rule is _name:
+            self._plain, self._most = _PLAIN_NAME, _PLAIN_MOST
+        elif field.type == "text" and rule is None:
+            self._plain, self._most = _PLAIN_TEXT, _PLAIN_MOST
+
+    def load(self, cell: bytes | str) -> Any:
+        """The value of one cell, None where it is blank, Marked where it holds a 外字 that nobody has identified.
+
+        Raises BadValue or UnicodeDecodeError.
+        """
+        text = (cell if isinstance(cell, str) else cell.decode(self._encoding)).strip(_PADDING)
         if not text:
             return None
-        if plain is not None and plain.fullmatch(text) and len(text) <= _PLAIN_MOST:
-            return text
-        return convert(text)
+        if self._plain.fullmatch(text) and len(text) <= self._most:
+            return self._take(text)
+        return self._convert(text)
 
-    return load
+    def load_many(self, cells: Sequence[Any]) -> list[tuple[Any] | None]:
+        """The value of each cell, alone in a tuple; None for one that `load` has to speak of."""
+        fits, most, take, convert = self._plain.fullmatch, self._most, self._take, self._convert
+        texts = self._decoded(cells)
+        if texts is None:
+            return [None] * len(cells)
+        found: list[tuple[Any] | None] = []
+        for text in texts:
+            if not text:
+                found.append(_BLANK)
+            elif fits(text) and len(text) <= most:
+                found.append((take(text),))
+            else:
+                try:
+                    value = convert(text)
+                except BadValue:
+                    found.append(None)
+                else:
+                    found.append(None if value.__class__ is Marked else (value,))
+        return found
+
+    def _decoded(self, cells: Sequence[Any]) -> list[str] | None:
+        """The text of every cell, decoded in one piece; None where one of them does not decode."""
+        if isinstance(cells[0], str):
+            return [cell.strip(_PADDING) for cell in cells]
+        try:
+            texts = b"\n".join(cells).decode(self._encoding).split("\n")
+        except UnicodeDecodeError:
+            return None
+        return [text.strip(_PADDING) for text in texts] if len(texts) == len(cells) else None
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _full_width(kana: str) -> str:
+    return unicodedata.normalize("NFKC", kana).replace(" ", "\u3000")
 
 
 def _chained(first: Convert, then: Convert) -> Convert:
     def both(text: str) -> Any:
         found = first(text)
-        if found.__class__ is _Marked:
+        if found.__class__ is Marked:
             then(found.text)
             return found
         return then(found)
 
     return both
-
-
-def _kana_cells(convert: Convert, encoding: str) -> Load:
-    def load(cell: bytes | str) -> Any:
-        text = (cell if isinstance(cell, str) else cell.decode(encoding)).strip(_PADDING)
-        if not text:
-            return None
-        if _HALF_KANA.fullmatch(text):
-            return _wide(unicodedata.normalize("NFKC", text)).replace(" ", "\u3000")
-        return convert(text)
-
-    return load
 
 
 def _base(field: Field, layout: Layout, gaiji: letters.Gaiji) -> Convert:
@@ -198,24 +180,19 @@ def _base(field: Field, layout: Layout, gaiji: letters.Gaiji) -> Convert:
     return {"half": _half, "digits": _only_digits, "number": _number, "flag": _flag}[field.type]
 
 
-def _wide(kana: str) -> str:
-    """The hyphen of a reading in half width stands for the full one, as its letters do."""
-    return kana.replace("-", "\uff0d")
-
-
 def _texts(type: str, gaiji: letters.Gaiji) -> Convert:
-    def read(text: str) -> str | _Marked:
+    def read(text: str) -> str | Marked:
         if not _NO_CP932.isdisjoint(text):
             raise BadValue("text.undecodable")
         found, left = gaiji.identify(text)
         if type == "kana":
-            found = _wide(letters.full_kana(found))
+            found = letters.full_kana(found)
         shown = found.replace("\r\n", "").replace("\n", "") if type == "memo" else found
         if letters.forbidden(shown):
             raise BadValue("text.forbidden")
         if type == "relationship" and not is_relationship(found):
             raise BadValue("code.unknown")
-        return _Marked(found) if left else found
+        return Marked(found) if left else found
 
     return read
 
@@ -268,6 +245,10 @@ def _chain(table: dict[str, str]) -> Convert:
 
 def _day(unknown: bool) -> Convert:
     def read(text: str) -> RegistryDate | None:
+        if len(text) in {7, 8} and text.isascii() and text.isdigit():
+            month = _month(text[:-2])
+            if month is not None and 0 < (day := int(text[-2:])) <= month[2]:
+                return RegistryDate(month[0], month[1], day, month[3])
         found = _parsed(text, unknown)
         if found.__class__ is str:
             raise BadValue(found)
@@ -285,6 +266,18 @@ def _parsed(text: str, unknown: bool) -> Any:
         return dates.parse(text, unknown_allowed=unknown)
     except Invalid as e:
         return e.code
+
+
+@lru_cache(maxsize=_DAYS_REMEMBERED)
+def _month(text: str) -> tuple[int, int, int, str] | None:
+    """Year, month, its days and the letter of the era of GYYMM or YYYYMM, where every day of that month reads: the digits of
+    a day in it need no further look. None where only some do, or none."""
+    first = _parsed(f"{text}01", False)
+    if first.__class__ is not RegistryDate or (len(text) == 5 and not first.era):
+        return None
+    days = monthrange(first.year, first.month)[1]
+    last = _parsed(f"{text}{days:02}", False)
+    return None if last.__class__ is not RegistryDate else (first.year, first.month, days, first.era)
 
 
 @lru_cache(maxsize=_DAYS_REMEMBERED)

@@ -112,6 +112,7 @@ class Plan:
 
     def _judge_units(self, units: Sequence[Unit]) -> ChunkResult:
         result = ChunkResult()
+        self._read_ahead(units)
         for unit in units:
             verdict = self.judge.judge(unit)
             result.entries += verdict.entries
@@ -120,6 +121,17 @@ class Plan:
                 result.counts.households += 1
         result.totals = _count_taken(result)
         return result
+
+    def _read_ahead(self, units: Sequence[Unit]) -> None:
+        """Have every column read the rows of these units together."""
+        places: dict[str, list[tuple[int, int]]] = {}
+        for unit in units:
+            for atena_no in unit.persons:
+                for row in self.survey.persons[atena_no].rows:
+                    place = self.survey.place(row)
+                    places.setdefault(place.file.name, []).append((place.start, place.end))
+        for name, rows in places.items():
+            self._readers[name].read_ahead(rows)
 
     def _judge_tail(self, rows: Sequence[int]) -> ChunkResult:
         result = ChunkResult()

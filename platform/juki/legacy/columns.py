@@ -1,0 +1,98 @@
+"""列の記憶: a register repeats itself (towns, codes, dates, names), so every column remembers what it has read; the memory is
+bounded. What is about to be read is read beforehand, all cells of a column together."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import getitem
+from typing import Any, Final, cast
+
+from juki.legacy.cells import UNIDENTIFIED, BadValue, Loader, Marked, class_of, value_class
+from juki.legacy.layout import Field
+from juki.legacy.model import Fault
+
+_REMEMBERED: Final = 4096
+_NOTHING: Final = (None,)
+
+values_of: Final[Callable[[Any, Any], tuple[Any, ...]]] = getitem
+"""What a Column or a ColumnRun makes of a cell: its values, in order."""
+
+
+class Column(dict[Any, tuple[Any, ...]]):
+    """One column of one file: raw cell -> its value, alone in a tuple, as a run of columns has several. A fault or an alert
+    is put down for the row at hand and not remembered."""
+
+    def __init__(self, field: Field, loader: Loader, faults: list[Fault], alerts: list[Fault]) -> None:
+        super().__init__()
+        self.field = field
+        self._loader = loader
+        self._faults, self._alerts = faults, alerts
+
+    def read_ahead(self, cells: Sequence[Any]) -> Sequence[tuple[Any, ...] | None]:
+        """What each cell comes to, read together; None where it is at fault or worth an alert. Cells that repeat are
+        remembered."""
+        wanted = set(cells)
+        if 2 * len(wanted) > len(cells):
+            return self._loader.load_many(cells)
+        fresh = [cell for cell in wanted if cell not in self]
+        if len(self) + len(fresh) > _REMEMBERED:
+            self.clear()
+            fresh = list(wanted)
+        if fresh:
+            found = zip(fresh, self._loader.load_many(fresh), strict=True)
+            self.update({cell: value for cell, value in found if value is not None})
+        return list(map(self.get, cells))
+
+    def __missing__(self, cell: bytes | str) -> tuple[Any, ...]:
+        try:
+            value = self._loader.load(cell)
+        except BadValue as e:
+            self._faults.append(Fault(self.field.title, e.reason, class_of(cell)))
+            return _NOTHING
+        except UnicodeDecodeError:
+            self._faults.append(Fault(self.field.title, "text.undecodable", f"bytes({len(cell)})"))
+            return _NOTHING
+        if value.__class__ is Marked:
+            self._alerts.append(Fault(self.field.title, UNIDENTIFIED, value_class(value.text)))
+            return (value.text,)
+        if len(self) >= _REMEMBERED:  # a day read before is still at hand in cells
+            self.clear()
+        self[cell] = found = (value,)
+        return found
+
+
+class ColumnRun(dict[bytes, tuple[Any, ...]]):
+    """Neighbouring columns of a fixed-length row, remembered as one stretch of bytes: most of them are blank or repeat as a
+    whole, in a household or in the whole town."""
+
+    def __init__(self, columns: Sequence[Column], faults: list[Fault], alerts: list[Fault]) -> None:
+        super().__init__()
+        self._columns = columns
+        self._faults, self._alerts = faults, alerts
+        self._cut = struct.Struct("".join(f"{column.field.width}s" for column in columns)).unpack
+
+    def read_ahead(self, cells: Sequence[Any]) -> Sequence[tuple[Any, ...] | None]:
+        """As of a column, for whole stretches."""
+        wanted = set(cells)
+        fresh = [stretch for stretch in wanted if stretch not in self]
+        if len(self) + len(fresh) > _REMEMBERED:
+            self.clear()
+            fresh = list(wanted)
+        if fresh:
+            parts = zip(*map(self._cut, fresh), strict=True)
+            columns = [column.read_ahead(part) for column, part in zip(self._columns, parts, strict=True)]
+            for stretch, values in zip(fresh, zip(*columns, strict=True), strict=True):
+                if all(values):
+                    self[stretch] = tuple(chain.from_iterable(cast(Any, values)))
+        return list(map(self.get, cells))
+
+    def __missing__(self, cells: bytes) -> tuple[Any, ...]:
+        before = len(self._faults) + len(self._alerts)
+        found = tuple(chain.from_iterable(map(values_of, self._columns, self._cut(cells))))
+        if len(self._faults) + len(self._alerts) == before:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[cells] = found
+        return found
