@@ -181,3 +181,14 @@ def test_the_first_year_of_an_era_prints_as_gannen() -> None:
 def test_an_expression_typed_in_short_prints_as_it_stands_on_paper(typed: str, printed: str) -> None:
     """標準仕様書 1.1: an unknown day is printed in words, never as the digits it was typed in."""
     assert dates.wareki(dates.parse(typed, unknown_allowed=True)) == printed
+
+
+@pytest.mark.parametrize("typed", ["平成40年", "昭和65年4月", "平成元年頃", "大正1年7月", "昭和64年1月", "令和元年5月"])
+def test_a_date_with_unknown_parts_lies_in_its_era_where_it_can(typed: str) -> None:
+    """元号: a year or month that the era never had is as impossible as a day of it."""
+    if typed in {"平成40年", "昭和65年4月"}:
+        with pytest.raises(Invalid) as caught:
+            dates.parse(typed, unknown_allowed=True)
+        assert caught.value.code == "date.outside_era"
+    else:
+        assert dates.parse(typed, unknown_allowed=True).era

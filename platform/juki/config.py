@@ -7,6 +7,7 @@ name nobody knows stops the start, because a misspelt limit that is silently ign
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -151,8 +152,8 @@ def _checked(settings: dict[str, Any]) -> Config:
         ) from None
     for name in Config.__struct_fields__:
         value = getattr(config, name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-            raise Misconfigured("config.wrong", f"{PREFIX}{name.upper()} must be above zero", remedy=_remedy())
+        if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < math.inf:
+            raise Misconfigured("config.wrong", f"{PREFIX}{name.upper()} must be a number above zero", remedy=_remedy())
     if not config.kms_spec.startswith(("local:", "aws:")):
         raise Misconfigured("config.wrong", "JUKI_KMS must be local:PATH or aws:REGION", remedy=_remedy())
     return config

@@ -206,18 +206,22 @@ def _check(found: RegistryDate, *, unknown_allowed: bool) -> None:
         raise Invalid("date.no_such_day", "month or day out of range")
     if not unknown_allowed and found.to_date() is None:
         raise Invalid("date.no_such_day", "this day is not in the calendar")
-    if found.era and found.month and found.day:
+    if found.era:
         check_era(found)
 
 
 def check_era(found: RegistryDate) -> None:
-    """Raises Invalid `date.outside_era` where a date is written in an era that did not hold on its day."""
-    day = found.sort_date()
+    """Raises Invalid `date.outside_era` where a date is written in an era that did not hold on its day.
+
+    An unknown month or day may be any.
+    """
+    first = found.sort_date()
+    day = RegistryDate(found.year, found.month or 12, found.day or 31).sort_date()
     position = next(i for i, era in enumerate(ERAS) if era.letter == found.era)
     last = ERAS[position + 1].start if position + 1 < len(ERAS) else dt.date.max
     if position + 1 < len(ERAS) and ERAS[position + 1].letter in {"H", "R"}:
         last -= dt.timedelta(days=1)  # 昭和64年1月7日 and 平成31年4月30日 end their era; only 1912 and 1926 share a day
-    if not (ERAS[position].start <= day <= last):
+    if day < ERAS[position].start or first > last:
         raise Invalid("date.outside_era", "the era had not begun or had ended on this day")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from typing import Any
 
@@ -76,6 +77,12 @@ BAD: dict[str, dict[str, Any]] = {
     "short jti": {"jti": "1"},
     "wrong secret": {"secret": "x" * 43},
     "unknown client": {"iss": "mc-0000000000", "sub": "mc-0000000000"},
+    "a client's name that no column holds": {"iss": "mc-\0", "sub": "mc-\0"},
+    "an expiry without end": {"exp": float("inf")},
+    "an expiry that is no number": {"exp": float("nan")},
+    "an expiry beyond all numbers": {"exp": 10**400},
+    "an issue that is no number": {"iat": float("nan")},
+    "an issue beyond all numbers": {"iat": -(10**400)},
 }
 
 
@@ -90,6 +97,16 @@ async def test_a_wrong_assertion_is_refused_with_one_answer(town: Town, what: st
     secret = changes.pop("secret", None)
     with pytest.raises(JukiError) as refused:
         await token(town, assertion(town, made, secret, **changes))
+    assert refused.value.code == "access.client_assertion"
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["header", "claims"])
+async def test_an_assertion_nested_without_end_is_refused_like_any_other(town: Town, part: int) -> None:
+    """RFC 8725 2.4: nobody who proves nothing brings the reader down."""
+    parts = ["eyJhbGciOiJIUzI1NiJ9", "e30", "AAAA"]
+    parts[part] = base64.urlsafe_b64encode(b"[" * 2_900).decode().rstrip("=")
+    with pytest.raises(JukiError) as refused:
+        await token(town, ".".join(parts))
     assert refused.value.code == "access.client_assertion"
 
 

@@ -31,6 +31,8 @@ def test_the_file_in_the_state_folder_is_found(tmp_path: Path) -> None:
         ({"JUKI_PORT": "many"}, "JUKI_PORT"),
         ({"JUKI_POOL_MAX": "0"}, "JUKI_POOL_MAX"),
         ({"JUKI_KEY_TTL_SECONDS": "-1"}, "JUKI_KEY_TTL_SECONDS"),
+        ({"JUKI_KEY_TTL_SECONDS": "nan"}, "JUKI_KEY_TTL_SECONDS"),
+        ({"JUKI_KEY_TTL_SECONDS": "inf"}, "JUKI_KEY_TTL_SECONDS"),
         ({"JUKI_LOG_LEVEL": "loud"}, "JUKI_LOG_LEVEL"),
         ({"JUKI_KMS": "vault:x"}, "JUKI_KMS"),
         ({"JUKI_CONFIG": "/nowhere/juki.toml"}, "/nowhere/juki.toml"),

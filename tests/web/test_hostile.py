@@ -128,8 +128,12 @@ async def test_a_post_from_another_site_is_refused(
         f"/{IWAKI}/logout", data={"form_token": "0" * 64}, headers=page | {"origin": ORIGIN}
     )
     assert answer.status_code == 403
+    foreign = await clerk.client.post(
+        f"/{IWAKI}/logout", data={"form_token": "偽" * 64}, headers=page | {"origin": ORIGIN}
+    )
+    assert foreign.status_code == 403
     rows = await refusals(fleet, caller, IWAKI)
-    assert [row[:2] for row in rows[:5]] == [("session.logout", "web.forged")] * 5
+    assert [row[:2] for row in rows[:7]] == [("session.logout", "web.forged")] * 7
     assert (await clerk.get("/account")).status_code == 200
 
 

@@ -162,3 +162,13 @@ async def test_machines_that_ask_too_often_are_told_to_wait(clerk: Browser, clie
     assert set(answers[:10]) == {401}
     assert answers[10:] == [429, 429]
     clerk.client.app.state.pace._tries.clear()
+
+
+async def test_machines_that_prove_themselves_do_not_use_up_each_others_tries(
+    clerk: Browser, client: NewClient, fleet: Fleet
+) -> None:
+    """Behind one address stand all systems of a town hall: only failed proofs count."""
+    clerk.client.app.state.pace._tries.clear()
+    answers = [(await ask(clerk, assertion(client, fleet))).status_code for _ in range(12)]
+    assert answers == [200] * 12
+    clerk.client.app.state.pace._tries.clear()

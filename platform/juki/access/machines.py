@@ -6,6 +6,7 @@ Tokens are opaque, short-lived and stored as digests; a scope is `001:resident:R
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Any, Final
@@ -22,6 +23,8 @@ from juki.problem import Invalid, NotFound
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 BEARER: Final = "Bearer"
 _SECRET_BYTES_MIN: Final = 32
+_CLIENT_ID: Final = re.compile(r"mc-[0-9a-z]{4,32}")
+_INSTANT_MAX: Final = 2**40  # seconds; beyond it, and beside the numbers, lies no time of ours
 _CLOCK_LEEWAY_SECONDS: Final = 10
 
 
@@ -94,7 +97,8 @@ async def _prove(work: Work, assertion_type: str, assertion: str, audiences: Col
         unproven = jwt.decode(assertion, options={"verify_signature": False})
     except jwt.InvalidTokenError:
         raise fault from None
-    client = await machine_store.client(work.session, work.ring, str(unproven.get("iss", "")))
+    named = str(unproven.get("iss", ""))
+    client = await machine_store.client(work.session, work.ring, named) if _CLIENT_ID.fullmatch(named) else None
     if client is None or client.state != "active" or client.valid_until < work.today:
         raise fault
     if len(client.secret.encode()) < _SECRET_BYTES_MIN:
@@ -136,7 +140,7 @@ def _claims(assertion: str, client: ClientRow, audiences: Collection[str]) -> di
         return None
     if claims["sub"] != client.client_id or not 8 <= len(str(claims["jti"])) <= 128:
         return None
-    if not isinstance(claims["exp"], int | float) or not isinstance(claims["iat"], int | float):
+    if not all(isinstance(claims[name], int | float) and 0 < claims[name] < _INSTANT_MAX for name in ("exp", "iat")):
         return None
     return claims
 

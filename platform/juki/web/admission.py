@@ -163,7 +163,7 @@ async def _check_unsafe(request: AnyRequest, caller: Caller, action: str, limits
         if _is_page(request):
             form = await _read_page_form(request, limits)
             given = (form.get("form_token") or [""])[0]
-            if not hmac.compare_digest(given, form_token(request)):
+            if not hmac.compare_digest(given.encode(), form_token(request).encode()):  # as text it takes ASCII only
                 raise Refused("web.forged", "the form's token is not this session's")
         else:
             check_json(await request.body(), limits)

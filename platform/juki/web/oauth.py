@@ -12,7 +12,7 @@ from juki.access import Caller
 from juki.problem import Invalid, JukiError
 from juki.tenancy import Fleet
 from juki.web.admission import SELF, public, route
-from juki.web.limits import Limits, as_mapping
+from juki.web.limits import Limits, Pace, as_mapping
 from juki.web.problems import AnyRequest, problem_of
 
 _OAUTH_ERRORS: Final = {401: "invalid_client", 422: "invalid_scope", 503: "temporarily_unavailable"}
@@ -29,7 +29,9 @@ _OAUTH_ERRORS: Final = {401: "invalid_client", 422: "invalid_scope", 503: "tempo
 async def tokens(request: AnyRequest, code: str, fleet: Fleet) -> Response[dict[str, Any]]:
     """Grant `client_credentials`; answers and errors as RFC 6749 5.1 and 5.2."""
     form = await _form(request)
-    request.app.state.pace.try_once(f"token {code} {request.client.host if request.client else ''}")
+    pace: Pace = request.app.state.pace
+    key = f"token {code} {request.client.host if request.client else ''}"
+    pace.try_once(key)
     if form.get("grant_type") != "client_credentials":
         return _refusal(400, "unsupported_grant_type")
     here = f"{fleet.config.origin or str(request.base_url).rstrip('/')}/{code}/oauth/token"
@@ -45,6 +47,7 @@ async def tokens(request: AnyRequest, code: str, fleet: Fleet) -> Response[dict[
     except JukiError as error:
         status = problem_of(error).status
         return _refusal(401 if status in (401, 403, 404) else 400 if status == 422 else status, _word(status))
+    pace.forget(key)
     body = {
         "access_token": issued.access_token,
         "token_type": issued.token_type,
