@@ -67,7 +67,7 @@ def settle(world: World, change: dict[str, Any], reception: dict[str, Any] | Non
     case_no = enter(world, change, reception)
     view = ok(confirming.get(f"/cases/{case_no}"), "the second clerk sees the case")
     again = {path: paper(change, path) for path in view["reentry"]}
-    again |= {path: today().isoformat() for path in again if path == "notified_on" and not again[path]}
+    again["notified_on"] = again["notified_on"] or view["change"]["notified_on"]
     refused = entering.post(f"/cases/{case_no}/confirm", {"reentry": again})
     proved(refused.status_code == 403, "whoever entered the change cannot confirm it")
     return ok(confirming.post(f"/cases/{case_no}/confirm", {"reentry": again}), f"{change['form']} is confirmed")
@@ -141,7 +141,7 @@ def move_in(world: World) -> dict[str, object]:
     before = [h for h in found["hits"] if h["name"] == people[0][0]]
     proved(not before, "a 仮登録 is invisible to search, and so to every certificate")
     view = ok(confirming.get(f"/cases/{case_no}"), "the second clerk sees the case")
-    again = {path: paper(change, path) or today().isoformat() for path in view["reentry"]}
+    again = {path: paper(change, path) or view["change"][path] for path in view["reentry"]}
     same = entering.post(f"/cases/{case_no}/confirm", {"reentry": again})
     proved(same.status_code == 403, "the same clerk confirming is refused")
     wrong = again | {"persons.0.my_number": my_number(1)}

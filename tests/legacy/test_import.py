@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from juki import legacy
 from juki.access.model import Caller
 from juki.audit import operation
+from juki.legacy.cut import HIDDEN
 from juki.problem import Conflict, JukiError, NotFound, Refused
 from juki.registry import record
 from juki.tenancy import Fleet
@@ -95,11 +97,18 @@ async def test_the_same_extract_is_not_imported_twice(
 async def test_a_row_is_opened_and_closed_with_a_reason(
     fleet: Fleet, reports: dict[str, legacy.Report], importer: Callable[[str], Caller]
 ) -> None:
-    who = importer("072044")
+    """R-A-2.3-USE-01: whoever reviews a migration sees 個人番号 and 住民票コード only with their own rights, and it is marked."""
+    sees = msgspec.structs.replace(importer("072044"), rights=importer("072044").rights | {"resident.code"})
+    who = msgspec.structs.replace(sees, rights=frozenset({"import.review"}))
     assert reports["072044"].run_no > 0
     async with operation(fleet, who, "legacy.worklist", purpose="確認") as op:
         item = next(i for i in await legacy.worklist(op, limit=500) if i.reason == "my_number.check_digit")
         row = await legacy.open_row(op, item.entry_no)
+        assert op.facts["my_number"] == 0
+    assert dict(row.cells)["個人番号"] == dict(row.cells)["住民票コード"] == HIDDEN
+    async with operation(fleet, sees, "legacy.worklist", purpose="確認") as op:
+        row = await legacy.open_row(op, item.entry_no)
+        assert op.facts["my_number"] == 1
     assert dict(row.cells)["個人番号"].startswith("99")
     async with operation(fleet, who, "legacy.resolve", purpose="確認") as op:
         await legacy.resolve(op, item.entry_no, "本人確認のうえ職権記載")

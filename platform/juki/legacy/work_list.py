@@ -14,6 +14,7 @@ from juki.problem import Invalid, NotFound, Refused
 
 PAGE_MAX: Final = 500
 REASON_MAX: Final = 200
+_GUARDED: Final = {"my_number.my_number": "resident.my_number", "resident_code.resident_code": "resident.code"}
 
 
 async def worklist(
@@ -36,7 +37,9 @@ async def work_counts(op: Operation) -> dict[str, int]:
 
 
 async def open_row(op: Operation, entry_no: int) -> OpenRow:
-    """One row with its content cut into items, for the clerk who puts it right. NotFound `legacy.unknown_entry`."""
+    """One row with its content cut into items, for the clerk who puts it right, without the numbers that the clerk may
+    not see. NotFound `legacy.unknown_entry`.
+    """
     _need(op)
     item = await _item(op, entry_no)
     found = await work.raw_of(op, entry_no)
@@ -44,8 +47,9 @@ async def open_row(op: Operation, entry_no: int) -> OpenRow:
         raise NotFound("legacy.unknown_entry", "no such row on the work list")
     raw, layout_name = found
     layout = layouts.load(layout_name) if layout_name in layouts.built_in() else None
-    op.fact(entry_no=entry_no)
-    return OpenRow(item=item, cells=cells_of(raw, item.file, layout))
+    hidden = frozenset(path for path, right in _GUARDED.items() if not op.caller.may(right))
+    op.fact(entry_no=entry_no, my_number=int("my_number.my_number" not in hidden))
+    return OpenRow(item=item, cells=cells_of(raw, item.file, layout, hidden=hidden))
 
 
 async def resolve(op: Operation, entry_no: int, reason: str) -> None:
