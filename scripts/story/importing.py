@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from story.changes import today
 from story.provision import FILES, admin_dsn
 from story.world import HIRONO, IWAKI, REPOSITORY, World, proved
 
@@ -42,6 +43,7 @@ def run(world: World) -> dict[str, object]:
     for code in (IWAKI, HIRONO):
         source = str(world.shared["extracts"][code])
         base = ["legacy", "import", "--tenant", code, "--source", source]
+        register_medium(world, code)
         before = versions_stored(world, code)
         dry = world.juki(*base, "--dry-run", "--json", progress=True, timeout=7200).json
         proved(versions_stored(world, code) == before == 0, f"{code}: a dry run writes nothing")
@@ -65,6 +67,22 @@ def run(world: World) -> dict[str, object]:
     return {
         "proved": "途中で止めても同じ結果になり、件数は最後の1行まで一致し、混ぜた誤りはすべて作業一覧にあります"
     } | facts
+
+
+def register_medium(world: World, code: str) -> None:
+    """The extract came on a dedicated, encrypted medium; from one that nobody registered nothing is taken."""
+    source = Path(world.shared["extracts"][code])
+    medium = json.loads((source / "extract.json").read_text())["medium"]
+    if code == HIRONO:
+        refused = world.juki("legacy", "import", "--tenant", code, "--source", str(source), check=False, timeout=7200)
+        proved(refused.code == 1, f"{code}: an import from a medium that nobody registered is refused")
+        proved(versions_stored(world, code) == 0, f"{code}: and nothing of it is in the register")
+    world.juki(
+        "legacy", "medium", "add", medium, "--tenant", code, "--kind", "usb", "--encryption", "AES-256 ハードウェア暗号化",
+        "--received-on", today().isoformat(), "--from", "現行事業者　搬送担当",
+    )  # fmt: skip
+    listed = world.juki("legacy", "medium", "list", "--tenant", code, "--json").json
+    proved([m["medium_no"] for m in listed] == [medium], f"{code}: the medium is registered")
 
 
 def versions_stored(world: World, code: str) -> int:

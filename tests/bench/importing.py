@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import sql
+from tests.legacy.media import imported
 
-from juki import legacy
 from juki.access.model import system
 from juki.config import LOGINS, Config, Login
 from juki.dates import today_in_japan
@@ -100,7 +100,7 @@ async def _import(config: Config, folder: Path) -> tuple[Report, float, float]:
 
     try:
         began = time.perf_counter()
-        report = await legacy.run_import(fleet, system(IWAKI, "bench", ("import.run",)), folder, progress=progress)
+        report = await imported(fleet, system(IWAKI, "bench", ("import.run",)), folder, progress=progress)
         return report, time.perf_counter() - began, written[0]
     finally:
         await fleet.close()

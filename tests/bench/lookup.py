@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import pyotp
+from tests.legacy.media import imported
 
-from juki import audit, legacy
+from juki import audit
 from juki.access.bootstrap import OutsideHours, People, Person, bootstrap
 from juki.access.model import Caller, system
 from juki.audit import Login, operation
@@ -80,7 +81,7 @@ async def _town(fleet: Fleet, code: str, residents: int) -> list[tuple[str, str]
     generate(code, folder, residents=residents, seed=5, as_of=today_in_japan(fleet.clock()))
     rights = frozenset({"import.run", "import.review", "resident.read"})
     who = Caller(tenant=code, actor_id="bench", actor_kind="system", rights=rights)
-    await legacy.run_import(fleet, who, folder)
+    await imported(fleet, who, folder)
     async with operation(fleet, who, "bench.list", purpose="計測", write=False) as op:
         rows = await op.session.fetch("SELECT DISTINCT atena_no FROM {t}.resident_version WHERE status = 'resident'")
     cookies = await _signed_in(fleet, code)

@@ -25,8 +25,9 @@ import psycopg
 from litestar import Litestar, get
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool
+from tests.legacy.media import imported
 
-from juki import legacy, registry
+from juki import registry
 from juki.access.model import Caller
 from juki.audit import operation
 from juki.config import Config
@@ -90,7 +91,7 @@ async def _people(fleet: Fleet, home: Path, residents: int) -> list[tuple[str, s
         generate(code, folder, residents=residents, seed=5, as_of=today_in_japan(system_clock()))
         rights = frozenset({"import.run", "import.review", "resident.read"})
         who = Caller(tenant=code, actor_id="bench", actor_kind="system", rights=rights)
-        await legacy.run_import(fleet, who, folder)
+        await imported(fleet, who, folder)
         async with operation(fleet, who, "bench.list", purpose="計測", write=False) as op:
             rows = await op.session.fetch(
                 "SELECT DISTINCT atena_no FROM {t}.resident_version WHERE status = 'resident'"

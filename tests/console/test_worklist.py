@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest_asyncio
 from litestar import Litestar
+from tests.legacy.media import imported
 from tests.web.counter import IWAKI, Browser, Town, text_of
 
-from juki import legacy
 from juki.access.model import Caller
 from juki.dates import today_in_japan
 from juki.peers import generate
@@ -24,7 +24,7 @@ async def mover(application: Litestar, iwaki: Town, fleet: Fleet, tmp_path_facto
     generate(IWAKI, folder, residents=200, seed=11, as_of=today_in_japan(fleet.clock()))
     rights = frozenset({"import.run", "import.review", "resident.read"})
     who = Caller(tenant=IWAKI, actor_id="bench", actor_kind="system", rights=rights)
-    await legacy.run_import(fleet, who, folder)
+    await imported(fleet, who, folder)
     terminal = next(n for n, t in enumerate(iwaki.made.terminals) if "import" in t.functions)
     async with Browser(application, iwaki, terminal=terminal) as browser:
         await browser.log_in("iko", fleet.clock())

@@ -10,9 +10,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page
+from tests.legacy.media import imported
 from tests.web.counter import IWAKI, Browser, Town, build, family, settle
 
-from juki import legacy
 from juki.access.model import Caller
 from juki.dates import today_in_japan
 from juki.peers import generate
@@ -54,7 +54,7 @@ async def test_no_page_of_another_duty_has_an_axe_violation(
     mover = Caller(
         tenant=IWAKI, actor_id="bench", actor_kind="system", rights=frozenset({"import.run", "import.review"})
     )
-    await legacy.run_import(fleet, mover, folder)
+    await imported(fleet, mover, folder)
 
     page = await opened(chromium, fleet, iwaki, address, "shien", "protection")
     faults = await look(page, address, f"/residents/{atena_no}/protection", "protection-form")

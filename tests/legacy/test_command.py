@@ -33,6 +33,22 @@ def test_generate_import_report_and_worklist_speak_json(
 ) -> None:
     """R-1-2.6-MIG-01: dry run first, then for real, then the report and the rows for the clerk."""
     source = str(extracts[HIRONO])
+    medium = [
+        "legacy",
+        "medium",
+        "add",
+        "USB-075418-01",
+        "--tenant",
+        HIRONO,
+        "--kind",
+        "usb",
+        "--encryption",
+        "AES-256",
+    ]
+    assert main(_import("--source", source)) == 1
+    assert "legacy.medium_unregistered" in capsys.readouterr().err
+    assert main([*medium, "--received-on", "2026-04-01", "--from", "現行事業者　搬送担当"]) == 0
+    capsys.readouterr()
     assert main(_import("--source", source, "--dry-run", "--json")) == 0
     rehearsed = json.loads(capsys.readouterr().out)
     assert main(_import("--source", source, "--json", "--report", str(tmp_path / "r.json"))) == 0
@@ -45,6 +61,13 @@ def test_generate_import_report_and_worklist_speak_json(
     assert main(["legacy", "worklist", "--tenant", HIRONO, "--outcome", "rejected", "--limit", "500", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert {(i["file"], i["line"], i["item"], i["reason"]) for i in listed["items"]} == truth(extracts[HIRONO])
+    under = ["--tenant", HIRONO, "--on", "2026-04-02"]
+    assert main(["legacy", "medium", "return", "USB-075418-01", *under, "--to", "現行事業者　搬送担当"]) == 0
+    assert main(["legacy", "medium", "destroy", "USB-075418-01", *under, "--by", "情報政策課　廃棄担当"]) == 1
+    assert "legacy.medium_gone" in capsys.readouterr().err
+    assert main(["legacy", "medium", "list", "--tenant", HIRONO, "--json"]) == 0
+    (kept,) = json.loads(capsys.readouterr().out)
+    assert [(s["state"], s["on_day"]) for s in kept["steps"]] == [("in", "2026-04-01"), ("returned", "2026-04-02")]
     entry = str(listed["items"][0]["entry_no"])
     assert main(["legacy", "decide", "--tenant", HIRONO, entry, "resolved", "--reason", "原簿で確認"]) == 0
     assert main(["legacy", "decide", "--tenant", HIRONO, entry, "dismissed", "--reason", "二度目"]) == 1

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.legacy.media import imported
 
-from juki import legacy
 from juki.access.model import Caller
 from juki.audit import operation
 from juki.legacy.original import restore, shorten
@@ -32,7 +32,7 @@ async def stored(
     found: dict[str, dict[str, tuple[Record, ...]]] = {}
     for code in CODES:
         who = caller(*RIGHTS, tenant=code)
-        await legacy.run_import(fleet, who, extracts[code])
+        await imported(fleet, who, extracts[code])
         async with operation(fleet, who, "resident.list", purpose="確認") as op:
             found[code] = {versions[0].atena_no: versions async for versions in iter_records(op)}
     return found

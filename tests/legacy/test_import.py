@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.legacy.media import imported
 
 from juki import legacy
 from juki.access.model import Caller
@@ -32,7 +33,7 @@ async def reports(
     fleet: Fleet, extracts: dict[str, Path], importer: Callable[[str], Caller]
 ) -> dict[str, legacy.Report]:
     """Both municipalities imported side by side."""
-    return {code: await legacy.run_import(fleet, importer(code), extracts[code]) for code in CODES}
+    return {code: await imported(fleet, importer(code), extracts[code]) for code in CODES}
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -90,7 +91,7 @@ async def test_the_same_extract_is_not_imported_twice(
 ) -> None:
     assert reports[code].run_no > 0
     with pytest.raises(Conflict) as refused:
-        await legacy.run_import(fleet, importer(code), extracts[code])
+        await imported(fleet, importer(code), extracts[code])
     assert refused.value.code == "legacy.already_imported"
 
 
@@ -129,14 +130,14 @@ async def test_an_import_needs_its_right(
     fleet: Fleet, extracts: dict[str, Path], caller: Callable[..., Caller]
 ) -> None:
     with pytest.raises(Refused):
-        await legacy.run_import(fleet, caller("resident.read"), extracts["072044"])
+        await imported(fleet, caller("resident.read"), extracts["072044"])
 
 
 async def test_one_municipality_cannot_take_in_the_extract_of_another(
     fleet: Fleet, extracts: dict[str, Path], importer: Callable[[str], Caller]
 ) -> None:
     with pytest.raises(JukiError) as refused:
-        await legacy.run_import(fleet, importer("075418"), extracts["072044"])
+        await imported(fleet, importer("075418"), extracts["072044"])
     assert refused.value.code in {"legacy.not_this_layout", "legacy.file_missing", "legacy.other_municipality"}
 
 

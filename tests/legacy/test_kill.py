@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.legacy.media import imported, registered
 
 from juki import legacy
 from juki.access.model import Caller
@@ -72,10 +73,11 @@ async def test_an_import_killed_again_and_again_ends_like_one_that_was_not(
     caller: Callable[..., Caller],
 ) -> None:
     who = caller("import.run", "import.review", tenant=CODE)
-    straight = await legacy.run_import(fleet, who, extracts[CODE])
+    straight = await imported(fleet, who, extracts[CODE])
+    await registered(fresh_fleet, CODE)
     for chunks in KILLED_AT:
         assert await asyncio.to_thread(_killed_at, fresh_config, extracts[CODE], chunks)
-    finished = await legacy.run_import(fresh_fleet, who, extracts[CODE])
+    finished = await imported(fresh_fleet, who, extracts[CODE])
     assert finished.balanced
     assert finished.counts == straight.counts
     one, other = await _manifest(fleet), await _manifest(fresh_fleet)
@@ -104,7 +106,7 @@ async def test_each_chunk_is_there_whole_or_not_at_all(
 
     monkeypatch.setattr(chunk, "copy_table", breaking)
     with pytest.raises(RuntimeError):
-        await legacy.run_import(fresh_fleet, who, extracts[CODE])
+        await imported(fresh_fleet, who, extracts[CODE])
     monkeypatch.undo()
     with bulk(fresh_fleet, CODE) as connection:
         chunks = connection.execute(
@@ -120,7 +122,7 @@ async def test_each_chunk_is_there_whole_or_not_at_all(
     assert orphans is not None
     assert chunks == (2, versions[0])
     assert orphans[0] == 0
-    assert (await legacy.run_import(fresh_fleet, who, extracts[CODE])).balanced
+    assert (await imported(fresh_fleet, who, extracts[CODE])).balanced
 
 
 async def test_two_imports_of_one_municipality_do_not_run_at_once(
@@ -131,9 +133,9 @@ async def test_two_imports_of_one_municipality_do_not_run_at_once(
         connection.execute("SELECT pg_advisory_lock(19278, %s)", (int(CODE),))
         connection.commit()
         with pytest.raises(Conflict) as refused:
-            await legacy.run_import(fresh_fleet, who, extracts[CODE])
+            await imported(fresh_fleet, who, extracts[CODE])
     assert refused.value.code == "legacy.running"
-    assert (await legacy.run_import(fresh_fleet, who, extracts[CODE])).balanced
+    assert (await imported(fresh_fleet, who, extracts[CODE])).balanced
 
 
 async def test_an_extract_of_people_who_are_here_already_is_refused_chunk_by_chunk(
@@ -148,7 +150,7 @@ async def test_an_extract_of_people_who_are_here_already_is_refused_chunk_by_chu
     with bulk(fleet, CODE) as connection:
         before = connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone()
     with pytest.raises(Conflict) as refused:
-        await legacy.run_import(fleet, who, tmp_path)
+        await imported(fleet, who, tmp_path)
     assert refused.value.code == "legacy.already_there"
     with bulk(fleet, CODE) as connection:
         after = connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone()
@@ -175,12 +177,12 @@ async def test_an_import_begun_by_a_release_that_totals_otherwise_is_refused_and
     monkeypatch.setattr(chunk, "write_chunk", two_chunks)
     monkeypatch.setattr(plan, "DIGEST_FORMAT", plan.DIGEST_FORMAT - 1)
     with pytest.raises(RuntimeError):
-        await legacy.run_import(fresh_fleet, who, extracts[CODE])
+        await imported(fresh_fleet, who, extracts[CODE])
     monkeypatch.undo()
     with bulk(fresh_fleet, CODE) as connection:
         before = connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone()
     with pytest.raises(Conflict) as refused:
-        await legacy.run_import(fresh_fleet, who, extracts[CODE])
+        await imported(fresh_fleet, who, extracts[CODE])
     assert refused.value.code == "legacy.other_release"
     with bulk(fresh_fleet, CODE) as connection:
         assert connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone() == before

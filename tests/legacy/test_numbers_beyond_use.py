@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from tests.legacy.media import imported
 from tests.registry.conftest import Desk, family, newcomer
 
-from juki import legacy
 from juki.access.model import Caller
 from juki.config import Config
 from juki.registry.model import Record
@@ -55,7 +55,7 @@ async def test_an_import_leaves_every_number_beyond_those_it_brought(
 ) -> None:
     """An incumbent's 宛名番号 and 世帯番号 stay theirs; the first household taken up here has new ones."""
     who = caller("import.run", "import.review", tenant=IWAKI)
-    await legacy.run_import(fresh_fleet, who, extracts[IWAKI])
+    await imported(fresh_fleet, who, extracts[IWAKI])
     numbers = stand(fresh_fleet.config, IWAKI)
     assert [n for n in numbers.values() if n.behind] == []
     assert numbers["atena_seq"].used > 700

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.legacy.media import imported
 
 from juki import legacy
 from juki.access.model import Caller
@@ -31,7 +32,7 @@ async def exported(
 ) -> tuple[Path, legacy.Manifest]:
     """A register with imported people, a decision on the work list and a suppression, exported."""
     who = caller("import.run", "import.review", "protection.enter", "resident.read", tenant=CODE)
-    await legacy.run_import(fleet, who, extracts[CODE])
+    await imported(fleet, who, extracts[CODE])
     async with operation(fleet, who, "legacy.decide", purpose="確認") as op:
         await legacy.resolve(op, (await legacy.worklist(op))[0].entry_no, "職権記載で処理")
         row = await op.session.fetch_one("SELECT min(atena_no) FROM {t}.resident_version WHERE status = 'resident'")

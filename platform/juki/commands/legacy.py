@@ -1,4 +1,4 @@
-"""`juki legacy layouts | generate | import | report | worklist | decide`."""
+"""`juki legacy layouts | generate | medium | import | report | worklist | decide`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import msgspec
 from juki import legacy
 from juki.access.model import Caller, system
 from juki.audit import operation
-from juki.commands import Commands
+from juki.commands import Commands, legacy_media
 from juki.config import load
 from juki.legacy.model import Entry, Report
 from juki.problem import Unavailable
@@ -41,6 +41,7 @@ def register(commands: Commands) -> None:
     _import_arguments(
         _verb(verbs, "import", _import, "take an extract over; started again it goes on where it stopped")
     )
+    legacy_media.register(verbs, _run, _print)
     _tenant(_verb(verbs, "report", _report, "how the newest import came out"))
     listed = _verb(verbs, "worklist", _worklist, "rows an import turned away, held back or marked")
     _tenant(listed)

@@ -17,6 +17,7 @@ from juki.dates import today_in_japan
 from juki.legacy import layout as layouts
 from juki.legacy import numbering, reconcile
 from juki.legacy.layout import Layout
+from juki.legacy.media import insist_on_medium
 from juki.legacy.model import Counts, Entry, Report
 from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
 from juki.legacy.store import chunk, ledger
@@ -121,6 +122,7 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
                 remedy="`juki legacy report` shows how it ended",
                 run_no=run.run_no,
             )
+        await insist_on_medium(op, medium)
         if run is None:
             run = await ledger.add_run(
                 op,

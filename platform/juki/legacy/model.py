@@ -1,4 +1,4 @@
-"""データ移行: what an import decides on and reports, as values. No value of a person stands in any of them but `Entry.raw`."""
+"""データ移行: what an import decides on and reports, as values. No value of a resident stands in any of them but `Entry.raw`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,40 @@ SEALED: Final = (
     ("import_original", "raw", "original_no", "1", "raw_sealed"),
     ("import_reject", "raw", "entry_no", "1", "raw_sealed"),
     ("import_decision", "reason", "entry_no", "1", "reason_sealed"),
+    ("import_medium_step", "medium", "medium_no", "step_no", "person_sealed"),
 )
 """Sealed columns for re-keying: table, group, column of the row key, row version, sealed column."""
+
+
+MEDIUM_KINDS: Final = ("usb", "disk", "optical", "tape")
+"""媒体の種類."""
+
+
+class MediumState(StrEnum):
+    """媒体の所在."""
+
+    IN = "in"  # 受領して保管中
+    RETURNED = "returned"  # 返却
+    DESTROYED = "destroyed"  # 廃棄
+
+
+class MediumStep(Personal, frozen=True, kw_only=True):
+    """媒体の経過: received from, returned to or destroyed by a person on a day."""
+
+    state: MediumState
+    on_day: dt.date
+    person: str
+    noted_at: dt.datetime
+    noted_by: str
+
+
+class Medium(Personal, frozen=True, kw_only=True):
+    """移行の媒体 under its registered number, with its course, oldest first."""
+
+    medium_no: str
+    kind: str
+    encryption: str
+    steps: tuple[MediumStep, ...]
 
 
 class Outcome(StrEnum):

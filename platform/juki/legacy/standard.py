@@ -48,6 +48,8 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
     "certificate_issue": ("issue_no",),
     "certificate_person": ("issue_no", "atena_no"),
     "certificate_disposal": ("issue_no",),
+    "import_medium": ("medium_no",),
+    "import_medium_step": ("medium_no", "step_no"),
     "import_run": ("run_no",),
     "import_chunk": ("chunk_key",),
     "import_end": ("run_no",),
