@@ -54,6 +54,10 @@ async def test_one_person_has_one_account(town: Town) -> None:
     with pytest.raises(Conflict) as twice:
         await register(town, msgspec.structs.replace(NEW, login="ito.n2"))
     assert twice.value.code == "access.person_has_account"
+    for written in (f" {NEW.staff_no} ", NEW.staff_no.translate({n: n + 0xFEE0 for n in range(0x21, 0x7F)})):
+        with pytest.raises(Conflict) as disguised:
+            await register(town, msgspec.structs.replace(NEW, login="ito.n2", staff_no=written))
+        assert disguised.value.code == "access.person_has_account"
     with pytest.raises(Conflict) as taken:
         await register(town, msgspec.structs.replace(NEW, staff_no="20299"))
     assert taken.value.code == "access.login_taken"

@@ -464,6 +464,27 @@ async def test_a_stranger_learns_nothing_of_a_protected_person_and_the_clerk_is_
     assert "certificates.warn_protected" in ready.warnings
 
 
+async def test_the_household_of_a_protected_person_is_looked_up_before_a_stranger_gets_a_copy_of_its_other_members(
+    run: Run, put: Run, japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """支援措置: nobody asked for the mother, and yet the paper would show where she lives."""
+    mother, child = (japanese(n, atena_no=f"000000006{n}", setai_no="8000000066") for n in (1, 3))
+    await run(lambda op: put(op, mother, child))
+    measure = SupportMeasure(
+        name="渡邉　太郎",
+        birth=RegistryDate(1955, 4, 5),
+        address="福島県いわき市",
+        atena_no=mother.atena_no,
+        starts_on=dt.date(2026, 4, 1),
+    )
+    asked = _third(application, child.atena_no)
+    assert (await run(lambda op: certificates.check(op, asked))).refusal == ""
+    await run(lambda op: registry.enter_protection(op, measure), rights=(*CLERK, "protection.enter"))
+    with pytest.raises(Refused) as caught:
+        await run(lambda op: certificates.prepare(op, asked))
+    assert (caught.value.code, caught.value.facts) == ("certificates.not_available", {})
+
+
 async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_the_paper(
     run: Run, application: Callable[..., Application]
 ) -> None:

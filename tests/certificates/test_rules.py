@@ -111,6 +111,40 @@ def test_one_protected_member_stops_the_whole_household(
     assert verdict.refusal == NOT_AVAILABLE
 
 
+@pytest.mark.parametrize(
+    ("relation", "allowed"),
+    [
+        (Relation.SELF, True),
+        (Relation.HOUSEHOLD, True),
+        (Relation.OFFICIAL, True),
+        (Relation.AGENT, False),
+        (Relation.THIRD, False),
+    ],
+)
+def test_the_copy_of_somebody_who_lives_with_a_protected_person_goes_to_no_stranger(
+    japanese: Callable[..., Record], application: Callable[..., Application], relation: Relation, allowed: bool
+) -> None:
+    """支援措置, R-1-B2-DAT-04: a child's address is its mother's; the refusal is the same as for an unknown person."""
+    child, mother = japanese(3), japanese(1)
+    requester = Requester(
+        name="請求　人",
+        identity=IdentityCheck.PHOTO,
+        atena_no=child.atena_no,
+        authority="委任状",
+        organisation="裁判所",
+    )
+    verdict = judge(
+        application(child, relation=relation, requester=requester, ground="債権の保全"),
+        (child,),
+        household=frozenset({child.atena_no, mother.atena_no}),
+        guards={child.atena_no: Guard(), mother.atena_no: Guard(protected=True)},
+        rights=RIGHTS,
+    )
+    assert (verdict.refusal, tuple(verdict.fields)) == (("", ()) if allowed else (NOT_AVAILABLE, ()))
+    assert ("certificates.warn_protected_home" in verdict.warnings) is allowed
+    assert verdict.notice == ("" if allowed else "certificates.clerk_protected_home")
+
+
 def test_a_right_is_needed_for_its_item_and_for_no_other(japanese: Callable[..., Record]) -> None:
     """R-1-3.3-PRV-01: with every right but one only that item is refused; with exactly that one it is printed."""
     for item, right in ((Item.MY_NUMBER, "resident.my_number"), (Item.RESIDENT_CODE, "resident.code")):

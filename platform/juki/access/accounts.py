@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+import unicodedata
 from typing import Final
 
 import msgspec
@@ -68,7 +69,7 @@ async def register(work: Work, new: NewOperator, *, must_change: bool = True) ->
     for known in await store.operators(work.session, work.ring):
         if known.login_name == new.login:
             raise Conflict("access.login_taken", "this log-in name is in use")
-        if known.profile.staff_no == new.staff_no and known.state != "ended":
+        if _staff_key(known.profile.staff_no) == _staff_key(new.staff_no) and known.state != "ended":
             raise Conflict("access.person_has_account", "one person has one account", operator=known.operator_id)
     operator_id = f"op-{secrets.token_hex(5)}"
     row = OperatorRow(
@@ -102,12 +103,17 @@ async def register(work: Work, new: NewOperator, *, must_change: bool = True) ->
     return handed
 
 
+def _staff_key(staff_no: str) -> str:
+    """職員番号 as compared: written in full width, with spaces or hyphens it is still the same person's."""
+    return "".join(c for c in unicodedata.normalize("NFKC", staff_no).casefold() if c.isalnum())
+
+
 def _check_person(work: Work, new: NewOperator) -> None:
     faults: dict[str, str] = {}
     name = new.name.strip()
     if len(name) < 2 or any(word in name.lower() for word in _SHARED_WORDS):
         faults["name"] = "one_named_person"
-    if not new.staff_no.strip():
+    if not _staff_key(new.staff_no):
         faults["staff_no"] = "required"
     if new.office not in {d.code for d in work.session.tenant.settings.departments}:
         faults["office"] = "unknown_department"

@@ -108,11 +108,12 @@ async def gather(op: Operation, application: Application) -> Subject:
     if not records:
         return Subject(records=(), together=frozenset(), guards={})
     household = await registry.household(op, records[0].setai_no, groups=())
-    over = await registry.protections(op, application.persons)
+    together = frozenset((*(m.atena_no for m in household.members), *found))
+    over = await registry.protections(op, sorted(together))
     drafts = await registry.under_change(op, application.persons)
     return Subject(
         records=records,
-        together=frozenset((*(m.atena_no for m in household.members), *found)),
+        together=together,
         guards={atena_no: _guard(stands, atena_no in drafts) for atena_no, stands in over.items()},
     )
 

@@ -29,6 +29,7 @@ from juki.registry.model import Kind, Record, Status
 NOT_AVAILABLE: Final = "certificates.not_available"
 _OWN: Final = frozenset({Relation.SELF, Relation.HOUSEHOLD})
 _OUTSIDE: Final = frozenset({Relation.THIRD, Relation.OFFICIAL})
+_STRANGERS: Final = frozenset({Relation.AGENT, Relation.THIRD})
 _SHORT_MAX: Final = 100
 _LONG_MAX: Final = 300
 
@@ -91,7 +92,8 @@ def judge(
     guards: Mapping[str, Guard],
     rights: frozenset[str],
 ) -> Verdict:
-    """交付の可否 of a whole application. `household` holds the 宛名番号 of all who share the 世帯番号.
+    """交付の可否 of a whole application. `household` holds the 宛名番号 of all who share the 世帯番号, `guards` what stands
+    over each of them.
 
     Looks only at confirmed records: a 仮登録 is not among them, so the state before it is what is judged and printed.
     """
@@ -108,6 +110,11 @@ def judge(
     if mismatch := _mismatch(application, records, household):
         return Verdict(refusal=mismatch, fields={"relation": mismatch})
     warnings: list[str] = []
+    if any(guard.protected for atena_no, guard in guards.items() if atena_no not in found):
+        # Who lives with a protected person shows where that person lives, and who the 世帯主 is.
+        if application.relation in _STRANGERS:
+            return Verdict(refusal=NOT_AVAILABLE, notice="certificates.clerk_protected_home")
+        warnings.append("certificates.warn_protected_home")
     for record in records:
         guard = guards.get(record.atena_no, Guard())
         refused = _guarded(application, record, guard)
