@@ -6,8 +6,10 @@ import datetime as dt
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from juki import audit
@@ -19,16 +21,27 @@ IWAKI = "072044"
 CHILD = Path(__file__).with_name("killed.py")
 
 
+_ITS_SESSIONS = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    " AND pid <> pg_backend_pid() AND NOT pid = ANY(%s)"
+)
+
+
 def killed_after(fleet: Fleet, operations: int) -> None:
     """Start the child, let it do some work, kill it in the middle of whatever it does."""
     settings = {f"JUKI_DSN_{login.upper()}": fleet.config.dsn(login) for login in LOGINS}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("JUKI_")}
     environment = clean | settings | {"JUKI_HOME": fleet.config.home, "JUKI_KMS": fleet.config.kms}
+    with psycopg.connect(fleet.config.dsn("deploy"), autocommit=True) as watching:
+        before = [row[0] for row in watching.execute(_ITS_SESSIONS, ([],)).fetchall()]
     child = subprocess.Popen([sys.executable, str(CHILD)], stdout=subprocess.PIPE, env=environment)
     assert child.stdout is not None
     seen = child.stdout.read(operations)
     child.kill()
     child.wait()
+    with psycopg.connect(fleet.config.dsn("deploy"), autocommit=True) as watching:
+        while watching.execute(_ITS_SESSIONS, (list(before),)).fetchall():  # what it sent last is finished
+            time.sleep(0.02)
     assert len(seen) == operations, "the child ended by itself"
 
 

@@ -1,7 +1,7 @@
 """Runs one step of tenancy in a process of its own and kills it with SIGKILL at a named point; used by the fault tests.
 
 python killed.py provision POINT CODE DSN_DEPLOY KMS_FOLDER
-python killed.py migrate SECONDS DSN_DEPLOY REVISION_SQL
+python killed.py migrate TENANTS DSN_DEPLOY REVISION_SQL   (killed once so many have it and the next is under way)
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,24 @@ def provision(point: str, code: str, dsn: str, kms_folder: str) -> None:
         provisioning.add(deploy, kms, file, actor="test")
 
 
-def migrate(seconds: str, dsn: str, text: str) -> None:
+def migrate(tenants: str, dsn: str, text: str) -> None:
     extra = Revision(id="9001", slug="slow", kind="expand", sql=text, fingerprint="slow")
-    threading.Timer(float(seconds), die).start()
+
+    def watch() -> None:
+        with connect(Config(dsn_deploy=dsn), "deploy", autocommit=True) as deploy:
+            while True:
+                done = deploy.execute(
+                    "SELECT count(*) FROM control.migration_ledger WHERE revision = '9001'"
+                ).fetchone()
+                asleep = deploy.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND usename = current_user AND wait_event = 'PgSleep'"
+                ).fetchone()
+                if done and done[0] >= int(tenants) and asleep and asleep[0]:
+                    die()
+                time.sleep(0.02)
+
+    threading.Thread(target=watch, daemon=True).start()
     roll_out(Config(dsn_deploy=dsn), (*load_tree("tenant"), extra), workers=2)
 
 

@@ -110,9 +110,9 @@ def test_a_gate_that_stays_shut_halts_after_its_wave(fleet_of_six: Config) -> No
 
 
 def test_a_killed_runner_loses_nothing_and_repeats_nothing(fleet_of_six: Config) -> None:
-    """kill -9 in the middle of the third wave: each schema is old or new, never between; the next run completes it."""
+    """kill -9 with the third wave under way: each schema is old or new, never between; the next run completes it."""
     text = "CREATE TABLE __tenant__.fresh (x int); SELECT pg_sleep(0.6); CREATE TABLE __tenant__.fresh_too (x int)"
-    child = [sys.executable, str(Path(__file__).with_name("killed.py")), "migrate", "1.4"]
+    child = [sys.executable, str(Path(__file__).with_name("killed.py")), "migrate", "2"]
     killed = subprocess.run([*child, fleet_of_six.dsn_deploy, text], capture_output=True, check=False)
     assert killed.returncode == -9, killed.stderr.decode()
     _wait_for_the_dead(fleet_of_six)
@@ -134,7 +134,7 @@ def test_a_killed_runner_loses_nothing_and_repeats_nothing(fleet_of_six: Config)
 def _wait_for_the_dead(config: Config) -> None:
     """The server notices a killed client when its statement ends."""
     with closing(connect(config, "deploy", autocommit=True)) as deploy:
-        for _ in range(100):
+        for _ in range(1_000):
             others = deploy.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
                 " AND usename = 'juki_deploy' AND pid <> pg_backend_pid()"
@@ -249,16 +249,23 @@ def test_a_broken_tree_is_named(tmp_path: Path, body: str, code: str) -> None:
 def test_a_server_that_goes_away_in_the_middle_is_a_failed_step(fresh_config: Config, server: str) -> None:
     """The runner reports and halts; nothing is half applied."""
 
-    def cut() -> None:
-        with psycopg.connect(server, autocommit=True) as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%%9.25%%'"
-                          " AND pid <> pg_backend_pid()")  # fmt: skip
+    text = f"CREATE TABLE __tenant__.fresh (x int); SELECT pg_sleep(60), '{fresh_config.home}'"  # nobody else's sleep
 
-    timer = threading.Timer(0.5, cut)
-    timer.start()
-    result = roll_out(
-        fresh_config, extra("CREATE TABLE __tenant__.fresh (x int); SELECT pg_sleep(9.25)"), codes=["075418"]
-    )
-    timer.join()
+    def cut() -> None:
+        found: list[object] = []
+        with psycopg.connect(server, autocommit=True) as admin:
+            while not found:  # as soon as it runs, and not by the clock
+                time.sleep(0.05)
+                found = admin.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE strpos(query, %s) > 0 AND state = 'active' AND wait_event = 'PgSleep'"
+                    " AND pid <> pg_backend_pid()",
+                    (fresh_config.home,),
+                ).fetchall()
+
+    cutting = threading.Thread(target=cut, daemon=True)
+    cutting.start()
+    result = roll_out(fresh_config, extra(text), codes=["075418"])
+    cutting.join(60)
     assert [failed.sqlstate for failed in result.failed] == ["57P01"]
     assert _having(fresh_config, "fresh") == []

@@ -139,7 +139,7 @@ async def test_a_change_of_state_waits_for_writers_under_way(fresh_fleet: Fleet)
         waiting = asyncio.create_task(asyncio.to_thread(suspend))
         await asyncio.sleep(0.3)
         assert not waiting.done()
-    assert await asyncio.wait_for(waiting, 10) == "suspended"
+    assert await asyncio.wait_for(waiting, 60) == "suspended"
 
 
 async def test_a_suspended_municipality_is_refused_and_comes_back(fresh_fleet: Fleet) -> None:
@@ -183,12 +183,14 @@ async def test_a_cancelled_request_leaves_no_connection_in_the_middle(config: Co
         async with small.session("072044", write=True) as session:
             await session.fetch("SELECT pg_sleep(%(s)s)", {"s": delay})
             await session.fetch("SELECT pg_sleep(%(s)s)", {"s": delay})
-            await asyncio.sleep(5)
+            await asyncio.sleep(60)
 
     for pause, delay in ((0.0, "1"), (0.01, "1"), (0.1, "1"), (0.2, "0.05"), (0.3, "0.01")):
         task = asyncio.create_task(work(delay))
         await asyncio.sleep(pause)
-        task.cancel()
+        while not task.done():  # one that meets the server's answer may be swallowed by this Python's wait_for
+            task.cancel()
+            await asyncio.sleep(0.05)
         with pytest.raises(asyncio.CancelledError):
             await task
         async with small.session("075418", write=False) as session:

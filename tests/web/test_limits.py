@@ -115,7 +115,7 @@ async def test_one_request_more_than_there_is_room_for_is_told_to_come_back() ->
 
     app = Litestar(
         [slow],
-        middleware=[Turnstile(Limits(requests_at_once=1, request_seconds=0.5))],
+        middleware=[Turnstile(Limits(requests_at_once=1, request_seconds=2.0))],
         exception_handlers=error_handlers(lambda _, problem: json_answer(problem)),
         openapi_config=None,
         logging_config=None,
