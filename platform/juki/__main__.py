@@ -12,10 +12,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from juki.commands.arguments import Parser
 from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
@@ -37,6 +37,9 @@ COMMANDS: Final = (
 _CHATTY: Final = ("psycopg.pool", "juki.tenancy", "juki.vault")
 """What these say of attempts in the background, a command's one message at its end says better."""
 
+_GRACE_SECONDS: Final = 5.0
+"""How long a command that is told to end may take for it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed or refused, 2 usage, 3 unavailable (try again), 4 misconfigured.
@@ -47,11 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not given:
         parser().print_help()
         return 0
-    options = parser(given[0] if given else "").parse_args(given)
-    as_json = bool(getattr(options, "json", False))
     ended: list[int] = []
+    as_json = "--json" in given
     try:
-        with _ended_like_interrupted(ended), _quiet(() if given[0] in ("serve", "dev") else _CHATTY):
+        quiet = () if given[0] in ("serve", "dev") else _CHATTY
+        with _interruptible(ended, alone=arguments is None), _quiet(quiet):
+            options = parser(given[0]).parse_args(given)
             return int(options.run(options) or 0)
     except JukiError as e:
         return _tell(e, as_json=as_json)
@@ -65,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _tell(fault, as_json=as_json)
     except KeyboardInterrupt:
-        print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
-        return 128 + ended[0] if ended else 130
+        code = _interrupted(ended)
+        if arguments is None:
+            _leave(code)
+        return code
     except Exception as e:  # noqa: BLE001  a trace or a foreign message may quote a person's data
         return _tell(_known(e) or _defect(e), as_json=as_json)
 
@@ -95,24 +101,50 @@ def _quiet(names: Sequence[str]) -> Generator[None, None, None]:
 
 
 @contextmanager
-def _ended_like_interrupted(ended: list[int]) -> Generator[None, None, None]:
-    """SIGTERM ends a command as Ctrl-C does: transactions are rolled back, the log hears of it, the exit code is 143."""
+def _interruptible(ended: list[int], *, alone: bool) -> Generator[None, None, None]:
+    """Ctrl-C and SIGTERM end a command alike: transactions are rolled back, the log hears of it.
 
-    def end(number: int, frame: FrameType | None) -> None:
-        ended.append(number)
-        interrupt = signal.getsignal(signal.SIGINT)  # an event loop that runs has its own
-        if not callable(interrupt):
-            raise KeyboardInterrupt
-        interrupt(number, frame)
-
+    What does not end in time (a thread in the middle of a long piece of work) ends with the process: the database rolls
+    back what was open, and the next sweep of the log closes it. Only a process that is `alone` may end so.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, end)
+
+    def end(number: int, _: FrameType | None) -> None:
+        ended.append(number)
+        if alone:
+            signal.setitimer(signal.ITIMER_REAL, _GRACE_SECONDS)
+        raise KeyboardInterrupt
+
+    def give_up(*_: object) -> None:
+        _leave(_interrupted(ended))
+
+    wanted = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # so it is in a shell's background job
+        wanted.append(signal.SIGINT)
+    before = {number: signal.signal(number, end) for number in wanted}
+    if alone:
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, give_up)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if not (ended and alone):  # a process that is ending keeps its alarm set
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _interrupted(ended: Sequence[int]) -> int:
+    print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
+    return 128 + (ended[0] if ended else signal.SIGINT)
+
+
+def _leave(code: int) -> NoReturn:
+    """End now: a thread that is still at work would hold up an ordinary end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _known(error: Exception) -> JukiError | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Final
@@ -14,7 +16,7 @@ from granian.constants import Interfaces
 from juki.commands import Commands, db, migrate, tenant
 from juki.config import Config, load
 from juki.problem import Misconfigured
-from juki.tenancy import check_prepared
+from juki.tenancy import Mismatch, check_prepared, mismatches, revision_ids
 
 TENANT_FILES: Final = Path("tenants")
 
@@ -62,6 +64,9 @@ def _command(words: list[str]) -> int:
 def _run(host: str, port: int, config: Config) -> None:
     if not 0 < port < 65536:
         raise Misconfigured("config.wrong", f"JUKI_PORT {port} is not a port", remedy="choose 1 to 65535")
+    _check_port(host, port)
+    for mismatch in mismatches(config, revision_ids("tenant")):
+        print(_told(mismatch), file=sys.stderr)
     print(f"http://{host}:{port}", file=sys.stderr)
     Granian(
         "juki.app:create",
@@ -76,3 +81,36 @@ def _run(host: str, port: int, config: Config) -> None:
         websockets=False,
         respawn_failed_workers=True,
     ).serve()
+
+
+def _told(mismatch: Mismatch) -> str:
+    """A release works with the schema before it and the one after it, so this warns and does not stop the others."""
+    if mismatch.missing:
+        return (
+            f"juki: migrate.behind: {mismatch.code} lacks revision {', '.join(mismatch.missing)}\n"
+            "      -> run `juki migrate`; until then this municipality may be turned away (db.revision)"
+        )
+    return (
+        f"juki: migrate.ahead: {mismatch.code} has revision {', '.join(mismatch.unknown)}, unknown to this program\n"
+        "      -> start the newer program; until then this municipality may be turned away (db.revision)"
+    )
+
+
+def _check_port(host: str, port: int) -> None:
+    """The server shares its port with whoever asks the same way, so a second one would quietly take half of the requests."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as e:
+        in_use = e.errno == errno.EADDRINUSE
+        raise Misconfigured(
+            "serve.port_in_use" if in_use else "serve.address",
+            f"{host}:{port} is in use by another process"
+            if in_use
+            else f"cannot listen on {host}:{port}: {e.strerror}",
+            remedy="stop the other process, or choose another port with --port or JUKI_PORT"
+            if in_use
+            else "choose an address of this machine with --host or JUKI_HOST, and a port that this user may open",
+        ) from None

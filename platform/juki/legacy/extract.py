@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import mmap
+import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -250,15 +251,30 @@ def _parse(text: str) -> list[str]:
 
 def _open(path: Path, max_bytes: int) -> BinaryIO:
     try:
-        if path.stat().st_size > max_bytes:
-            raise Invalid("legacy.file_too_large", f"{path.name} is larger than {max_bytes} bytes")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe or a device would be waited for without end
+            raise _unreadable(path, "not a file")
+        if found.st_size > max_bytes:
+            raise Invalid(
+                "legacy.file_too_large",
+                f"{path.name} is larger than {max_bytes} bytes",
+                remedy="ask the sender for smaller files, or raise max_file_bytes in a copy of the layout",
+            )
         return path.open("rb")
     except FileNotFoundError:
         raise Invalid(
             "legacy.file_missing", f"{path.name} is not in the extract", remedy="ask the sender for the whole extract"
         ) from None
     except OSError as e:
-        raise Invalid("legacy.source_unreadable", f"{path.name}: {e.strerror}") from None
+        raise _unreadable(path, e.strerror or "cannot be read") from None
+
+
+def _unreadable(path: Path, why: str) -> Invalid:
+    return Invalid(
+        "legacy.source_unreadable",
+        f"{path}: {why}",
+        remedy="check that the medium is in, and that it holds a file there which this user may read",
+    )
 
 
 class Source:
@@ -306,6 +322,10 @@ def read_slip(folder: Path) -> Slip:
             remedy="name the folder of the extract; the sender's slip belongs to it",
         ) from None
     except OSError as e:
-        raise Invalid("legacy.source_unreadable", f"{path.name}: {e.strerror}") from None
+        raise _unreadable(path, e.strerror or "cannot be read") from None
     except msgspec.DecodeError as e:
-        raise Invalid("legacy.slip_unreadable", f"{path.name}: {e}") from None
+        raise Invalid(
+            "legacy.slip_unreadable",
+            f"{path} is not a sender's slip: {e}",
+            remedy="copy it from the medium again; if it still does not read, ask the sender for a new one",
+        ) from None

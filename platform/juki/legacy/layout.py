@@ -98,7 +98,11 @@ def _read(name: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as e:
-        raise Misconfigured("legacy.layout_unreadable", f"layout {name}: {e.strerror}") from None
+        raise Misconfigured(
+            "legacy.layout_unreadable",
+            f"layout {name}: {e.strerror}",
+            remedy="name a readable TOML file, or one of `juki legacy layouts`",
+        ) from None
 
 
 def _check_file(layout: Layout, file: FileLayout) -> None:

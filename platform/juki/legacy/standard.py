@@ -134,9 +134,15 @@ def read_manifest(reader: Reader) -> Manifest:
         with reader(MANIFEST) as file:
             manifest = msgspec.json.decode(file.read(), type=Manifest)
     except FileNotFoundError:
-        raise Invalid("legacy.manifest_missing", "no manifest: the export is unfinished or elsewhere") from None
+        raise Invalid(
+            "legacy.manifest_missing",
+            f"no {MANIFEST}: the export is unfinished or elsewhere",
+            remedy="name the folder of a whole export",
+        ) from None
     except msgspec.DecodeError as e:
-        raise Invalid("legacy.manifest_unreadable", f"{MANIFEST}: {e}") from None
+        raise Invalid(
+            "legacy.manifest_unreadable", f"{MANIFEST}: {e}", remedy="take the export again; this one is damaged"
+        ) from None
     if manifest.layout != LAYOUT or manifest.layout_version != LAYOUT_VERSION:
         raise Invalid("legacy.other_layout", f"not {LAYOUT} {LAYOUT_VERSION}")
     return manifest

@@ -10,8 +10,8 @@ from juki.tenancy.halting import halt
 from juki.tenancy.presence import order_reload
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
 from juki.tenancy.resealing import SealedColumn
-from juki.tenancy.revisions import Revision, load_tree
-from juki.tenancy.rollout import HOUSED, Rollout, Step, plan, roll_out, shape_gate
+from juki.tenancy.revisions import Revision, load_tree, revision_ids
+from juki.tenancy.rollout import HOUSED, Mismatch, Rollout, Step, mismatches, plan, roll_out, shape_gate
 from juki.tenancy.rotation import IndexedTables, Progress, Refill, Turned, rotate_index, rotate_kms, rotate_root
 from juki.tenancy.running import Running, beyond_use, running_numbers
 from juki.tenancy.session import TenantSession
@@ -27,6 +27,7 @@ __all__ = [
     "IndexedTables",
     "Inventory",
     "Leftovers",
+    "Mismatch",
     "Progress",
     "Provisioned",
     "Refill",
@@ -55,10 +56,12 @@ __all__ = [
     "halt",
     "list_tenants",
     "load_tree",
+    "mismatches",
     "order_reload",
     "plan",
     "prepare_control",
     "read_file",
+    "revision_ids",
     "role_of",
     "roll_out",
     "rotate_index",

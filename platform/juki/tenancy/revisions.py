@@ -50,6 +50,12 @@ def load_tree(tree: Tree, root: Path | None = None) -> tuple[Revision, ...]:
     return revisions
 
 
+def revision_ids(tree: Tree, root: Path | None = None) -> tuple[str, ...]:
+    """Ids of a tree's revisions in order, by the names of their files: quick, nothing is rendered."""
+    folder = (root or MIGRATIONS) / tree / "versions"
+    return tuple(path.name.partition("_")[0] for path in sorted(folder.glob("[0-9]*.py")))
+
+
 def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"juki_revision_{path.stem}", path)
     if spec is None or spec.loader is None:

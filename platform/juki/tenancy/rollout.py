@@ -112,6 +112,31 @@ def shape_gate() -> Gate:
     return lambda deploy, wave: sorted(drifted(deploy, [step.schema for step in wave], lines))
 
 
+class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A municipality whose schema is not of this program's revision."""
+
+    code: str
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def mismatches(config: Config, ids: Sequence[str]) -> list[Mismatch]:
+    """Municipalities whose schema lacks one of the revisions `ids`, or has one beyond them; asked as the service."""
+    found: list[Mismatch] = []
+    with closing(connect(config, "registry", autocommit=True)) as service:
+        for tenant in list_tenants(service):
+            if tenant.state not in HOUSED:
+                continue
+            service.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(f"{tenant.schema}_registry")))
+            query = sql.SQL("SELECT revision FROM {}.schema_version").format(sql.Identifier(tenant.schema))
+            known = {str(row[0]) for row in service.execute(query, prepare=False).fetchall()}
+            missing, unknown = tuple(i for i in ids if i not in known), tuple(sorted(known - set(ids)))
+            if missing or unknown:
+                found.append(Mismatch(code=tenant.code, missing=missing, unknown=unknown))
+            service.execute("RESET ROLE")
+    return found
+
+
 def _waves(
     config: Config,
     deploy: psycopg.Connection[Row],

@@ -1,0 +1,75 @@
+"""`juki serve` before it serves: what is wrong is one message and an exit code, not a loop of dying workers."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from juki import __main__ as juki
+from juki.commands import serve
+from juki.config import Config
+from juki.tenancy import connect
+
+
+@pytest.fixture
+def settings(fresh_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
+    """The environment of a machine that is set up, and a server that is not really started."""
+    for name in ("home", "kms", "dsn_registry", "dsn_deploy"):
+        monkeypatch.setenv(f"JUKI_{name.upper()}", str(getattr(fresh_config, name)))
+    monkeypatch.setattr(serve.Granian, "serve", lambda _: None)
+    return fresh_config
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody listens in the same sharing way as the server would."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_a_port_in_use_is_named_and_not_shared(
+    settings: Config, taken: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two services that quietly share a port would each get half of the requests."""
+    assert juki.main(["serve", "--port", str(taken)]) == 4
+    told = capsys.readouterr().err
+    assert "serve.port_in_use" in told
+    assert str(taken) in told
+    assert "--port" in told
+
+
+def test_an_address_of_another_machine_is_named(settings: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    """203.0.113.0/24 is kept for documents: no machine has it."""
+    assert juki.main(["serve", "--host", "203.0.113.7", "--port", "8123"]) == 4
+    assert "serve.address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "remedy"),
+    [
+        ("DELETE FROM t075418.schema_version WHERE revision = (SELECT max(revision) FROM t075418.schema_version)",
+         "migrate.behind: 075418 lacks revision", "run `juki migrate`"),
+        ("INSERT INTO t075418.schema_version (revision, fingerprint) VALUES ('9999', 'x')",
+         "migrate.ahead: 075418 has revision 9999", "start the newer program"),
+    ],
+)  # fmt: skip
+def test_a_municipality_of_another_revision_is_named_and_the_others_are_served(
+    settings: Config, capsys: pytest.CaptureFixture[str], change: str, said: str, remedy: str
+) -> None:
+    """One municipality's missed migration closes nobody else's counter, and nobody has to guess."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    with closing(connect(settings, "deploy", autocommit=True)) as deploy:
+        deploy.execute(change.encode())
+    assert juki.main(["serve", "--port", port]) == 0
+    told = capsys.readouterr().err
+    assert said in told
+    assert remedy in told
+    assert "072044" not in told
