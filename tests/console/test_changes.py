@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -213,3 +214,62 @@ async def test_a_form_number_used_before_is_told_beside_it_with_its_case(
     assert int(again[1]) != number
     assert "取下げ" in (await second.get(f"/cases/{number}")).text
     await confirm(second, int(again[1]))
+
+
+async def test_a_case_that_was_handed_back_comes_back_as_its_form(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """差戻し: only the mistake is typed anew; the corrected entry takes the place of the one that was handed back."""
+    path = f"/residents/{home[0]}/changes/correct"
+    wrong = {"version_no": "1", "item_0": "basic.name_kana", "value_0": "ｿｳｿｳ ｲﾁﾛ"}
+    number = await go_through(clerk, path, [first("R8-3010", reason="correct"), wrong])
+    assert f"/cases/{number}/again" not in (await clerk.get(f"/cases/{number}")).text
+    await second.get(f"/cases/{number}")
+    await second.post(f"/cases/{number}/hand-back", {"comment": "フリガナが届出書と違う"})
+    await clerk.get(f"/cases/{number}")
+    assert f"/cases/{number}/again" in clerk.html
+    answer = await second.get(f"/cases/{number}/again")
+    assert answer.status_code == 403
+    answer = await clerk.get(f"/cases/{number}/again")
+    assert re.search(r'name="form_no" value="R8-3010"', answer.text), text_of(answer.text)
+    assert re.search(r'name="occurred_on" value="令和8年11月20日"', answer.text)
+    again = {**START, "form_no": "R8-3010", "reason": "correct", "step": "0"}
+    await clerk.post(path, {**clerk.hidden(), **again, "go": "next"})
+    assert re.search(r'name="value_0" value="ソウソウ　イチロ"', clerk.html), text_of(clerk.html)
+    await clerk.post(path, {**clerk.hidden(), **wrong, "value_0": "そうそう いちろー", "go": "next"})
+    answer = await clerk.post(path, {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
+    made = re.search(r"/cases/(\d+)", str(answer.url))
+    assert made, text_of(answer.text)
+    await confirm(second, int(made[1]))
+    assert "ソウソウ　イチロー" in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_a_page_that_somebody_else_overtook_says_so_and_records_nothing(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """Stale page: the first person withdraws while the second has the case open."""
+    path = f"/residents/{home[0]}/changes/relocate"
+    number = await go_through(
+        clerk, path, [first("R8-3011"), {"who": list(home), "to_text": "福島県いわき市錦町大島3番地"}, {}]
+    )
+    await second.get(f"/cases/{number}")
+    await clerk.get(f"/cases/{number}")
+    await clerk.post(f"/cases/{number}/withdraw", {"comment": "申出の取下げ"})
+    typed = {"again:occurred_on": "R8.11.20", "again:notified_on": "R8.11.23"}
+    answer = await second.post(f"/cases/{number}/confirm", typed)
+    assert answer.status_code == 422
+    assert "先に処理しました" in answer.text, text_of(answer.text)
+    assert "大島3番地" not in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_one_page_saved_from_two_tabs_at_once_is_one_case(clerk: Browser, home: tuple[str, ...]) -> None:
+    """Double submit: both tabs are led to the same case."""
+    path = f"/residents/{home[0]}/changes/relocate"
+    await clerk.get(path)
+    for page in [first("R8-3012"), {"who": list(home), "to_text": "福島県いわき市錦町大島4番地"}, {}]:
+        carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+        await clerk.post(path, {**carried, **page, "go": "next"})
+    form = {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"}
+    answers = await asyncio.gather(*(clerk.post(path, form) for _ in range(3)))
+    assert len({str(a.url) for a in answers}) == 1
+    assert "/cases/" in str(answers[0].url), text_of(answers[0].text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tests.web.counter import Browser, my_number, resident_code, text_of
+from tests.web.counter import Browser, family, my_number, newcomer, resident_code, settle, text_of
 
+from juki.dates import RegistryDate
 from juki.tenancy import Fleet
 
 FIRST = {
@@ -264,3 +265,96 @@ async def test_a_clerk_sees_only_the_menu_of_the_duty(clerk: Browser, second: Br
     assert "転入の入力" not in answer.text
     answer = await second.get("/changes/move-in")
     assert answer.status_code == 403
+
+
+async def test_a_number_that_is_nobodys_is_told_beside_the_field(clerk: Browser) -> None:
+    """P-4-1: a check digit that does not fit, or a digit missing, before anybody searches in vain."""
+    for kind, number, word in (
+        ("my_number", "１２３４ ５６７８ ９０１２", "検査用数字"),
+        ("my_number", "1234", "12桁"),
+        ("resident_code", "123", "11桁"),
+    ):
+        answer = await clerk.post("/search", {"number_kind": kind, "number": number, "purpose": "numbers"})
+        assert answer.status_code == 422
+        assert re.search(r'name="number"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+        assert word in answer.text
+
+
+async def test_a_number_may_be_pasted_in_any_width(clerk: Browser, fleet: Fleet) -> None:
+    """P-4-1: full-width digits and the hyphens of the card are no obstacle."""
+    persons = family("全角", "ゼンカク")[:1]
+    (atena_no,) = await settle(fleet, persons)
+    wide = persons[0].my_number.translate({ord(str(d)): 0xFF10 + d for d in range(10)})
+    pasted = f"{wide[:4]}－{wide[4:8]}－{wide[8:]}"
+    answer = await clerk.post("/search", {"number_kind": "my_number", "number": pasted, "purpose": "numbers"})
+    assert atena_no in answer.text, text_of(answer.text)
+
+
+async def test_both_axes_of_time_show_what_stood_and_what_was_known(
+    clerk: Browser, second: Browser, fleet: Fleet
+) -> None:
+    """標準仕様書 1.2: what was recorded today did not stand in yesterday's knowledge; no number and no act from the past."""
+    people = await settle(fleet, family("二軸", "ニジク"))
+    await clerk.state_purpose()
+    page = f"/residents/{people[0]}"
+    answer = await clerk.get(page)
+    assert "個人番号を表示する" in answer.text
+    answer = await clerk.post(f"{page}/as-of", {"day": "R8.11.20"})
+    said = text_of(answer.text)
+    assert "令和8年11月20日現在の内容を表示しています" in said, said
+    assert "個人番号を表示する" not in answer.text
+    assert "証明書を交付する" not in answer.text
+    answer = await clerk.post(f"{page}/as-of", {"day": "R8.11.20", "known": "R8.11.1"})
+    assert answer.status_code == 422
+    assert "この時点の記録はありません" in answer.text
+    answer = await clerk.post(f"{page}/as-of", {"known": "32.13.1"})
+    assert answer.status_code == 422
+    assert re.search(r'href="#f-known"', answer.text), text_of(answer.text)
+
+
+async def test_a_paper_is_found_again_in_the_history_until_it_is_handed_over_or_written_off(
+    clerk: Browser, fleet: Fleet
+) -> None:
+    """F-S1-02: 刷り直し from the history; 書損 with a reason; after either the paper is gone."""
+    (atena_no,) = await settle(fleet, family("書損", "ショソン")[:1])
+    await clerk.state_purpose("certificate")
+    path = f"/residents/{atena_no}/certificate"
+    await clerk.get(path)
+    asked = {
+        "kind": "resident", "relation": "self", "requester": atena_no, "identity": "photo", "purpose": "residence",
+        "persons": [atena_no], "copies": "1", "go": "preview",
+    }  # fmt: skip
+    answer = await clerk.post(path, asked)
+    assert "書損　一郎（1人）" in answer.text, text_of(answer.text)
+    await clerk.post(path, {**clerk.hidden(), "go": "issue"})
+    answer = await clerk.get(f"/residents/{atena_no}")
+    link = re.search(rf"/residents/{atena_no}/certificate/(\d+)", answer.text)
+    assert link, text_of(answer.text)
+    await clerk.get(f"{path}/{link[1]}")
+    assert (await clerk.post(f"{path}/{link[1]}/paper")).content.startswith(b"%PDF")
+    await clerk.get(f"{path}/{link[1]}")
+    answer = await clerk.post(f"{path}/{link[1]}/dispose", {})
+    assert answer.status_code == 422
+    answer = await clerk.post(f"{path}/{link[1]}/dispose", {"reason": "misprint"})
+    assert "書損として記録しました" in answer.text, text_of(answer.text)
+    answer = await clerk.get(f"{path}/{link[1]}")
+    assert "書損にした証明書" in answer.text
+    assert "印刷する" not in answer.text
+    answer = await clerk.post(f"{path}/{link[1]}/dispose", {"reason": "misprint"})
+    assert answer.status_code == 422
+
+
+async def test_a_name_that_cannot_be_printed_is_named_as_the_item(clerk: Browser, fleet: Fleet) -> None:
+    """標準仕様書 20.0.5: the refusal says which item to write by hand, never its value alone."""
+    (atena_no,) = await settle(
+        fleet, [newcomer("外字\ue123　一郎", "ガイジ　イチロウ", "世帯主", RegistryDate(1980, 4, 1, "S"))]
+    )
+    await clerk.state_purpose("certificate")
+    await clerk.get(f"/residents/{atena_no}/certificate")
+    asked = {
+        "kind": "resident", "relation": "self", "requester": atena_no, "identity": "photo", "purpose": "residence",
+        "persons": [atena_no], "copies": "1", "go": "preview",
+    }  # fmt: skip
+    answer = await clerk.post(f"/residents/{atena_no}/certificate", asked)
+    assert answer.status_code == 422
+    assert "印刷できない文字を含む項目（氏名・フリガナ）" in answer.text, text_of(answer.text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator
 
 import pyotp
@@ -139,3 +141,68 @@ async def test_the_second_factor_is_renewed_only_with_password_and_a_code_of_the
         assert (await browser.post("/account/totp", given)).status_code == 422
         answer = await browser.post("/account/totp", {"otp_secret": secret, "password": password, "otp": right})
         assert "ワンタイムコードの登録を更新しました" in answer.text, text_of(answer.text)
+
+
+async def test_a_measure_sent_twice_is_one_and_a_provisional_one_is_decided(
+    protector: Browser, clerk: Browser, fleet: Fleet
+) -> None:
+    """R-1-B2-DAT-05: 仮支援措置 becomes 支援措置 by a decision; the page says from when it may be renewed."""
+    (atena_no,) = await settle(fleet, family("仮措置", "カリソチ")[:1])
+    path = f"/residents/{atena_no}/protection"
+    await protector.get(path)
+    form = {**protector.hidden(), "provisional": "1", "starts_on": "R8.11.2", "wishes": ["copies"]}
+    answers = await asyncio.gather(*(protector.post(path, form) for _ in range(2)))
+    numbers = {str(answer.url).partition("no=")[2] for answer in answers}
+    assert len(numbers) == 1, numbers
+    (number,) = numbers
+    answer = await protector.get(f"/protection/{number}")
+    assert "支援措置の決定" in answer.text
+    assert "/renew" not in answer.text
+    answer = await protector.post(f"/protection/{number}/decide", {"starts_on": ""})
+    assert answer.status_code == 422
+    answer = await protector.post(f"/protection/{number}/decide", {"starts_on": "R8.11.10"})
+    said = text_of(answer.text)
+    assert "支援措置にしました" in said, said
+    assert "令和9年11月9日" in said
+    assert "令和9年10月9日" in said
+    assert "会津　四葉" in answer.text
+
+
+async def test_a_suppression_is_released_with_a_reason(protector: Browser, fleet: Fleet) -> None:
+    """標準仕様書 3.1: 一時解除 with a reason, from the person's page."""
+    (atena_no,) = await settle(fleet, family("解除", "カイジョ")[:1])
+    await protector.state_purpose("protection")
+    await protector.get(f"/residents/{atena_no}/protection")
+    hold = {"process": "issue", "level": "alert", "reason": "調査中"}
+    answer = await protector.post(f"/residents/{atena_no}/suppress", hold)
+    link = re.search(rf"/residents/{atena_no}/suppressions/(\d+)", answer.text)
+    assert link, text_of(answer.text)
+    path = f"/residents/{atena_no}/suppressions/{link[1]}"
+    await protector.get(path)
+    answer = await protector.post(path, {"minutes": "30", "reason": ""})
+    assert answer.status_code == 422
+    answer = await protector.post(path, {"minutes": "30", "reason": "本人と確かめた"})
+    assert "抑止を解除しました" in answer.text, text_of(answer.text)
+    assert "一時解除中" in answer.text
+    answer = await protector.get(f"/residents/{atena_no}/suppressions/999999999")
+    assert answer.status_code == 404
+
+
+async def test_the_conditions_of_the_log_hold_together_and_it_speaks_in_names(
+    auditor: Browser, clerk: Browser, household: tuple[str, ...]
+) -> None:
+    """R-A-3.3-LOG-01: one person, one operator by log-in name and one kind of operation at once."""
+    await clerk.state_purpose("inquiry")
+    await clerk.get(f"/residents/{household[0]}")
+    await auditor.get("/audit")
+    login = clerk.town.secrets("uketsuke").login
+    asked = {"atena_no": household[0], "actor": login, "action": "resident.read"}
+    answer = await auditor.post("/audit", asked)
+    rows = re.findall(r"<tr>(?!<th scope=.col).*?</tr>", answer.text, re.DOTALL)
+    assert rows
+    assert all("住民票の記録の照会" in row and "白河　花子" in row for row in rows)
+    answer = await auditor.post("/audit", asked | {"result": "refused"})
+    assert "条件に合う操作はありません" in answer.text
+    answer = await auditor.post("/audit", {"since": "R8.11.24", "until": "R8.11.23", "actor": "nobody"})
+    assert answer.status_code == 422
+    assert all(word in answer.text for word in ("始まりの日より前", "このログイン名の操作者はいません"))

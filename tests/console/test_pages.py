@@ -13,7 +13,8 @@ import pytest
 from jinja2 import UndefinedError
 
 from juki.console import menu, procedures, sections
-from juki.console.form import Field, Form
+from juki.console.actions import ACTIONS, OFFERED
+from juki.console.form import Field, Form, fault_of, kana
 from juki.console.once import Once
 from juki.console.page import DONE, environment
 from juki.console.procedures import PROCEDURES, About, Member
@@ -22,6 +23,7 @@ from juki.registry.model import ITEMS, Kind, MoveIn, Record, Relocate, Status
 from juki.web import text_of
 
 TEMPLATES = Path(sections.__file__).parent / "templates"
+PLATFORM = Path(sections.__file__).parents[1]
 
 
 def test_every_one_of_the_82_items_is_on_the_resident_page() -> None:
@@ -200,3 +202,30 @@ def test_no_value_of_a_record_or_doer_of_an_import_reads_as_a_code() -> None:
     summary: str = environment().get_template("macros.html").module.summary(form)
     assert "この請求では交付できません。" in summary
     assert ">form<" not in summary
+
+
+def test_every_operation_of_the_platform_has_a_name_in_the_log() -> None:
+    """R-A-3.3-LOG-01: whoever reads the log reads Japanese, whichever room the operation came from."""
+    source = "".join(file.read_text(encoding="utf-8") for file in PLATFORM.rglob("*.py"))
+    named = set(re.findall(r'\b(?:route|operation)\((?:\s*fleet,\s*[\w.()]+,)?\s*"([a-z]+\.[a-z_]+)"', source))
+    assert {"resident.read", "change.enter", "session.login", "protection.release", "audit.list"} <= named
+    assert named - set(ACTIONS) == set()
+    assert {code for code, _ in OFFERED} <= set(ACTIONS)
+
+
+def test_numbers_and_kana_are_read_in_any_width() -> None:
+    """As pasted from a card or another program: full-width digits, hyphens, half-width kana, hiragana."""
+    fields = (
+        Field(name="n", label="個人番号", kind="number", max=12, rule="my_number"),
+        Field(name="k", label="フリガナ", rule="kana"),
+    )
+    form = Form(fields, {"n": ["１２３４－５６７８－９０１８"], "k": ["ﾜﾀﾅﾍﾞ いちろう"]})
+    assert form.check(), form.errors
+    assert (form.text("n"), form.text("k")) == ("123456789018", "ワタナベ　イチロウ")
+    assert "検査用数字" in fault_of("my_number", "123456789012")
+    assert "12桁" in fault_of("my_number", "12345678901")
+    assert fault_of("resident_code", "12345678901") == ""
+    assert fault_of("postal", "97000") != ""
+    assert kana("　サトウ 　ハナコ ") == "サトウ　ハナコ"
+    assert fault_of("kana", "佐藤") != ""
+    assert not Form(fields, {"n": ["x" * 50]}).check()

@@ -120,6 +120,7 @@ async def test_five_counter_tasks_by_keyboard_alone(
     await _confirm(second, number, numbers)
     await _certificate(clerk, address, people)
     await _relocate(clerk, address, people)
+    await _session_end(clerk, address, people, iwaki, fleet)
     assert clerk.faults + second.faults == []
 
 
@@ -133,6 +134,11 @@ async def _search_and_open(clerk: Hands, atena_no: str) -> None:
     await clerk.press(f"a[href$='/residents/{atena_no}']")
     assert "渡邊　一郎" in await clerk.page.inner_text(".person")
     await clerk.look("resident")
+    await clerk.fill("day", "R8.11.20")
+    await clerk.press("form[action$='/as-of'] button")
+    assert "今の記録ではありません" in await clerk.page.inner_text("main")
+    await clerk.look("resident-as-of")
+    await clerk.press(f"a[href$='/residents/{atena_no}']")
     await clerk.key("2")
     assert "渡邊　花子" in await clerk.page.inner_text(".person")
 
@@ -228,6 +234,31 @@ async def _relocate(clerk: Hands, address: str, people: tuple[str, ...]) -> None
         await clerk.fill("alert_reason", "書類で確かめた")
     await clerk.press("button[value=save]")
     assert "仮登録しました" in await clerk.page.inner_text("main"), await clerk.page.inner_text("main")
+
+
+async def _session_end(clerk: Hands, address: str, people: tuple[str, ...], town: Town, fleet: Fleet) -> None:
+    """The session ends under a half-filled form; by keyboard through the log-in and on, with nothing typed twice."""
+    await clerk.page.goto(f"{address}/072044/residents/{people[0]}/changes/relocate")
+    await clerk.fill("form_no", "R8-2003")
+    await clerk.fill("occurred_on", "R8.11.22")
+    await clerk.choose("document", "passport")
+    other = await clerk.page.context.new_page()
+    await other.goto(f"{address}/072044/")
+    await other.click("form[action$='/logout'] button")
+    await other.close()
+    await clerk.press("button.main")
+    assert "まだ記録していません" in await clerk.page.inner_text("main")
+    await clerk.look("session-ended")
+    await clerk.press("button.main")
+    secret = town.secrets("uketsuke")
+    await clerk.fill("login", secret.login)
+    await clerk.fill("password", secret.password)
+    await clerk.fill("otp", town.otp("uketsuke", fleet.clock()))
+    await clerk.press("button.main")
+    await clerk.look()
+    await clerk.press("button.main")
+    assert "転居する人と新しい住所" in await clerk.page.inner_text("main")
+    assert await clerk.page.input_value("[name=form_no]") == "R8-2003"
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (640, 400), (360, 740)])

@@ -67,7 +67,16 @@ async def test_no_page_of_another_duty_has_an_axe_violation(
     faults += await look(page, address, "/protection", "protection-list")
     number = re.search(r"/protection/(\d+)", await page.content())
     assert number
-    faults += await look(page, address, f"/protection/{number[1]}")
+    faults += await look(page, address, f"/protection/{number[1]}", "measure")
+    await page.goto(f"{address}/{IWAKI}/residents/{atena_no}/protection")
+    await page.select_option("select[name=process]", "issue")
+    await page.select_option("select[name=level]", "alert")
+    await page.fill("form[action$='/suppress'] input[name=reason]", "調査中")
+    async with page.expect_navigation():
+        await page.click("form[action$='/suppress'] button")
+    held = re.search(r"/residents/\d+/suppressions/\d+", await page.content())
+    assert held
+    faults += await look(page, address, held[0])
 
     page = await opened(chromium, fleet, iwaki, address, "kansa", "audit")
     faults += await look(page, address, "/audit", "audit")

@@ -197,8 +197,8 @@ def _asof_text(moment: Moment) -> str:
         return ""
     day = words.calendar(moment.day) + "現在" if moment.day else "今日現在"
     last = moment.known.astimezone(JST).date() - dt.timedelta(days=1) if moment.known else None
-    known = words.calendar(last) + "までに記録された" if last else "今までに記録された"
-    return f"{known}、{day}の内容を表示しています。今の記録ではありません。"
+    known = words.calendar(last) + "までの記録による" if last else "今までの記録による"
+    return f"{known}{day}の内容を表示しています。今の記録ではありません。"
 
 
 def _section(shown: sections.Shown, caller: Caller, *, now: bool) -> dict[str, Any]:
