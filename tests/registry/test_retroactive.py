@@ -9,6 +9,7 @@ from tests.registry.conftest import family, newcomer
 from tests.registry.town import Town, whole
 
 from juki.dates import RegistryDate, from_date, parse
+from juki.registry import move_in
 from juki.registry.model import (
     Address,
     Amend,
@@ -155,3 +156,20 @@ def test_a_death_on_a_day_nobody_knows_is_recorded_after_the_last_that_is_known_
     assert last.removal == Removal(reason="死亡", occurred_on=died)
     assert _address(town, brother).address == NEW
     assert _held(town, brother, dt.date(2026, 4, 4)).status is Status.RESIDENT
+
+
+def test_whoever_has_told_of_leaving_and_stays_does_not_come_in_anew_before_that_day(town: Town) -> None:
+    """再転入: until 転出予定日 the person lives here, so the 転出 is cancelled and no second record of entry made."""
+    brother = list(town.records)[2]
+    _make(
+        town,
+        MoveOut(occurred_on=RegistryDate(2026, 6, 20), atena_nos=(brother,), destination=Place(text="東京都千代田区")),
+    )
+    returning = newcomer("過去　三郎", "世帯主", RegistryDate(1982, 1, 1), returning_atena_no=brother)
+    early = family(returning, day=dt.date(2026, 6, 1), address=NEW)
+    found = move_in.check(early, town.scene(early), "none")
+    assert [(f.code, f.field) for f in found.errors] == [("registry.still_resident", "persons.0.returning_atena_no")]
+    town.today = dt.date(2026, 7, 1)
+    _make(town, family(returning, day=town.today, address=NEW))
+    assert _held(town, brother).status is Status.RESIDENT
+    assert _address(town, brother).address == NEW

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from juki.dates import from_date
@@ -44,7 +46,7 @@ def check(change: MoveIn, scene: Scene, code_rule: str) -> Findings:
     own: dict[str, str] = {}
     for i, person in enumerate(change.persons):
         own |= {f"persons.{i}.{name}": person.returning_atena_no for name in ("my_number", "resident_code", "card")}
-        parts.append(_check_returning(person, scene, f"persons.{i}"))
+        parts.append(_check_returning(person, scene, day, f"persons.{i}"))
         if any(a != person.returning_atena_no for a in scene.namesakes.get(f"persons.{i}", ())):
             parts.append(rules.alert("registry.namesake", f"persons.{i}"))
     if any(len(set(held)) < len(held) for held in _held_once(change)):
@@ -63,13 +65,14 @@ def _held_once(change: MoveIn) -> tuple[list[str], ...]:
     )
 
 
-def _check_returning(person: Newcomer, scene: Scene, field: str) -> Findings:
+def _check_returning(person: Newcomer, scene: Scene, day: dt.date, field: str) -> Findings:
     if not person.returning_atena_no:
         return Findings()
     held = scene.now(person.returning_atena_no)
     if held is None:
         return rules.error("registry.unknown_resident", f"{field}.returning_atena_no")
-    if held.status is Status.RESIDENT:
+    then = scene.now(person.returning_atena_no, day)  # a 転出 that lies ahead is taken back, not followed by a 転入
+    if Status.RESIDENT in (held.status, then.status if then is not None else held.status):
         return rules.error("registry.still_resident", f"{field}.returning_atena_no")
     if held.status is Status.DECEASED:
         return rules.error("registry.deceased", f"{field}.returning_atena_no")
