@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from juki import audit
-from juki.access import NewOperator, accounts, grants, store
+from juki.access import NewOperator, accounts, grants, store, terminals
 from juki.access.bootstrap import LIST_ITSELF, bootstrap, read_people
 from juki.access.model import FUNCTIONS, RIGHTS, Caller, check_department, duties, is_open, rights_of, system
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
@@ -46,6 +46,23 @@ async def test_an_account_without_one_named_person_is_refused(town: Town, name: 
     with pytest.raises(Invalid) as refused:
         await register(town, msgspec.structs.replace(NEW, name=name))
     assert refused.value.fields == {"name": "one_named_person"}
+
+
+@pytest.mark.parametrize("login", ["ito n", "Ito.n", ".ito", "it", "i" * 33, "op-0a1b2c3d4e", "伊藤"])
+async def test_a_login_name_that_is_none_or_reads_like_somebodys_id_is_refused(town: Town, login: str) -> None:
+    """R-1-3.3-AUT-02: named before anything is written; an account is found by its id or its log-in name, never by both."""
+    with pytest.raises(Invalid) as refused:
+        await register(town, msgspec.structs.replace(NEW, login=login))
+    assert list(refused.value.fields) == ["login"]
+
+
+async def test_a_terminal_id_that_is_none_is_named(town: Town) -> None:
+    """R-1-3.3-PRV-02: wrong input, not a broken rule of a table."""
+    async with audit.operation(town.fleet, system(town.code, "test"), "terminal.add", purpose="端末登録") as op:
+        for terminal_id in ("iwk-hon-09", "IWK HON", "I", ""):
+            with pytest.raises(Invalid) as refused:
+                await terminals.register(op.work, terminal_id, "窓口9", "IWK-SHI", ["counter"])
+            assert list(refused.value.fields) == ["terminal_id"]
 
 
 async def test_one_person_has_one_account(town: Town) -> None:

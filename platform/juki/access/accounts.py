@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import secrets
 import unicodedata
 from typing import Final
@@ -16,6 +17,7 @@ from juki.access.work import Work
 from juki.problem import Conflict, Invalid, NotFound, Refused
 
 _SHARED_WORDS: Final = ("共用", "共通", "共有", "窓口", "担当", "shared", "common", "guest", "test user")
+_LOGIN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{2,31}")
 _STATES: Final = ("active", "suspended")
 
 
@@ -89,15 +91,7 @@ async def register(work: Work, new: NewOperator, *, must_change: bool = True) ->
         profile=Profile(name=new.name, staff_no=new.staff_no),
     )
     await store.add_operator(work.session, work.ring, row)
-    handed = FirstSecrets(
-        operator_id=operator_id,
-        login=new.login,
-        password=credentials.new_password(),
-        otp_secret=credentials.new_otp_secret(),
-    )
-    secret = Secret(
-        password_digest=credentials.hash_password(handed.password, work.policy), otp_secret=handed.otp_secret
-    )
+    handed, secret = _drawn(work, operator_id, new.login)
     await store.add_credential(work.session, work.ring, operator_id, work.now, secret, must_change=must_change)
     await store.add_account_event(work.session, operator_id, "registered", work.now, work.by.actor_id)
     return handed
@@ -106,6 +100,14 @@ async def register(work: Work, new: NewOperator, *, must_change: bool = True) ->
 def _staff_key(staff_no: str) -> str:
     """職員番号 as compared: written in full width, with spaces or hyphens it is still the same person's."""
     return "".join(c for c in unicodedata.normalize("NFKC", staff_no).casefold() if c.isalnum())
+
+
+def _drawn(work: Work, operator_id: str, login: str) -> tuple[FirstSecrets, Secret]:
+    """First secrets: as a person is handed them, and as they are kept."""
+    password, otp_secret = credentials.new_password(), credentials.new_otp_secret()
+    handed = FirstSecrets(operator_id=operator_id, login=login, password=password, otp_secret=otp_secret)
+    kept = Secret(password_digest=credentials.hash_password(password, work.policy), otp_secret=otp_secret)
+    return handed, kept
 
 
 def _check_person(work: Work, new: NewOperator) -> None:
@@ -117,7 +119,7 @@ def _check_person(work: Work, new: NewOperator) -> None:
         faults["staff_no"] = "required"
     if new.office not in {d.code for d in work.session.tenant.settings.departments}:
         faults["office"] = "unknown_department"
-    if not (3 <= len(new.login) <= 32 and new.login.isascii() and new.login[0].isalnum() and new.login.islower()):
+    if _LOGIN.fullmatch(new.login) is None or new.login.startswith("op-"):  # so begins an id, by which one is found too
         faults["login"] = "lower_case_ascii_3_to_32"
     if new.employment == "contractor" and not new.contract_no:
         faults["contract_no"] = "required"
@@ -180,15 +182,7 @@ async def reset(work: Work, operator_id: str) -> FirstSecrets:
     old = await store.credential(work.session, work.ring, account.operator_id)
     if old is None:
         raise NotFound("access.operator_unknown", "the account has no secrets")
-    handed = FirstSecrets(
-        operator_id=account.operator_id,
-        login=account.login_name,
-        password=credentials.new_password(),
-        otp_secret=credentials.new_otp_secret(),
-    )
-    secret = Secret(
-        password_digest=credentials.hash_password(handed.password, work.policy), otp_secret=handed.otp_secret
-    )
+    handed, secret = _drawn(work, account.operator_id, account.login_name)
     await store.change_credential(work.session, work.ring, old, work.now, secret, must_change=True)
     await sessions.end_all(work, account.operator_id, "reset")
     await store.add_account_event(work.session, account.operator_id, "reset", work.now, work.by.actor_id)

@@ -8,7 +8,9 @@ refused (R-1-3.3-USE-02).
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from juki.access import credentials, sessions, store
 from juki.access.model import FUNCTIONS
@@ -16,10 +18,14 @@ from juki.access.store import TerminalRow
 from juki.access.work import Work
 from juki.problem import Invalid, NotFound, Refused
 
+_TERMINAL_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9-]{2,31}")
+
 
 async def register(work: Work, terminal_id: str, label: str, office: str, functions: Sequence[str]) -> str:
     """端末登録; the one-time enrolment code. Invalid `access.terminal`, Conflict `db.twice`."""
     faults: dict[str, str] = {}
+    if _TERMINAL_ID.fullmatch(terminal_id) is None:
+        faults["terminal_id"] = "capital_ascii_3_to_32"
     if unknown := set(functions) - set(FUNCTIONS):
         faults["functions"] = f"unknown: {', '.join(sorted(unknown))}"
     if not functions:
