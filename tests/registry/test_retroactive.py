@@ -16,6 +16,7 @@ from juki.registry.model import (
     Basic,
     Cancel,
     Change,
+    Correct,
     Death,
     HeadChange,
     MoveOut,
@@ -173,3 +174,51 @@ def test_whoever_has_told_of_leaving_and_stays_does_not_come_in_anew_before_that
     _make(town, family(returning, day=town.today, address=NEW))
     assert _held(town, brother).status is Status.RESIDENT
     assert _address(town, brother).address == NEW
+
+
+def test_a_wrong_address_is_set_right_for_the_whole_household_and_for_where_they_moved_from(town: Town) -> None:
+    """誤記修正 of 住所: one correction for all who stand there, also who joined later; the 異動前住所 of a later move follows."""
+    head, child, brother = town.records
+    setai_no = _held(town, head).setai_no
+    _make(
+        town,
+        family(
+            newcomer("過去　四郎", "弟", RegistryDate(1985, 1, 1)),
+            day=dt.date(2026, 4, 1),
+            address=OLD,
+            setai_no=setai_no,
+        ),
+    )
+    joined = list(town.records)[3]
+    everyone = (head, child, brother, joined)
+    _make(
+        town,
+        Amend(occurred_on=RegistryDate(2026, 4, 9), reason="minor", atena_no=child, items={"basic.name": "過去　次郎"}),
+    )
+    _make(town, Relocate(occurred_on=RegistryDate(2026, 5, 1), atena_nos=everyone, address=NEW))
+    right = Place(text="福島県いわき市平字梅本12番地の1", postal=OLD.postal)
+    correct = Correct(
+        occurred_on=from_date(town.today), atena_no=head, version_no=1, items={"address.address.text": right.text}
+    )
+    _make(town, correct)
+    for atena_no in everyone:
+        assert _address(town, atena_no, dt.date(2026, 4, 30)).address == right
+        assert (_address(town, atena_no).address, _address(town, atena_no).moved_within_from) == (NEW, right)
+    assert _basic(town, child).name == "過去　次郎"
+    assert whole(town, FIRST) == [] == whole(town, dt.date.max)
+    _make(town, Cancel(occurred_on=from_date(town.today), event_no=len(town.events)))
+    assert {_address(town, a, dt.date(2026, 4, 30)).address for a in everyone} == {OLD}
+
+
+def test_a_new_wording_of_the_address_holds_for_everyone_who_lives_there(town: Town) -> None:
+    """軽微な修正 (住居表示の変更等): from its day on, for the household as one."""
+    wording = "福島県いわき市平梅本一丁目2番3号"
+    head = next(iter(town.records))
+    amend = Amend(
+        occurred_on=RegistryDate(2026, 5, 1), reason="minor", atena_no=head, items={"address.address.text": wording}
+    )
+    _make(town, amend)
+    for atena_no in town.records:
+        assert _address(town, atena_no, dt.date(2026, 4, 30)).address == OLD
+        assert _address(town, atena_no).address.text == wording
+        assert _address(town, atena_no).moved_within_from == Place()

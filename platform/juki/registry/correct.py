@@ -8,9 +8,10 @@ from juki import letters, numbers
 from juki.problem import Invalid
 from juki.registry import items, rules
 from juki.registry.change import Amend, Correct, Finding, Findings, NumberSource
+from juki.registry.relocate import moved_on
 from juki.registry.resident import Kind, Record, ResidentCode
 from juki.registry.scene import Drawn, Needs, Scene, outcome
-from juki.registry.timeline import correct_from, timeline
+from juki.registry.timeline import as_of, correct_from, timeline, weave
 
 _NUMBER = "my_number.my_number"
 _CODE = "resident_code.resident_code"
@@ -87,12 +88,47 @@ def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
 
 
 def apply(change: Correct, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
-    """A version that corrects the one named, and one for each later version with the same mistake."""
+    """A version that corrects the one named, one for each later version with the same mistake, and those of the household
+    where 住所 was wrong.
+    """
     del drawn
     versions = scene.records[change.atena_no]
     wrong = next(v for v in timeline(versions) if v.version_no == change.version_no)
     right = items.set_items(wrong, change.items)
-    return correct_from(versions, wrong, right)
+    fresh = (*correct_from(versions, wrong, right), *_set_right_together(scene, wrong, change.items))
+    if wrong.address is None or right.address is None or wrong.address.address == right.address.address:
+        return fresh
+    left = dict.fromkeys((v.atena_no for v in fresh), wrong.address.address)
+    return moved_on(scene, fresh, left, right.address.address, wrong.valid_from)
+
+
+def _of_home(typed: dict[str, str | bool]) -> dict[str, str | bool]:
+    """Of the items typed, those of 住所 itself, which all of a household share."""
+    return {path: text for path, text in typed.items() if path.startswith("address.address.")}
+
+
+def _share_home(one: Record, other: Record) -> bool:
+    """True where two stand in one household at one address."""
+    if one.setai_no != other.setai_no or one.address is None or other.address is None:
+        return False
+    return one.address.address == other.address.address
+
+
+def _set_right_together(scene: Scene, wrong: Record, typed: dict[str, str | bool]) -> list[Record]:
+    """A wrong 住所 is wrong for everyone of the household who is written there from that day on."""
+    fresh: list[Record] = []
+    for atena_no, versions in scene.records.items() if _of_home(typed) else ():
+        line = timeline(versions)
+        then = [as_of(line, wrong.valid_from), *(v for v in line if v.valid_from > wrong.valid_from)]
+        alike = next((v for v in then if v is not None and _share_home(v, wrong)), None)
+        if atena_no == wrong.atena_no or alike is None:
+            continue
+        right = items.set_items(alike, _of_home(typed))
+        if alike.valid_from >= wrong.valid_from:
+            fresh += correct_from(versions, alike, right)
+        else:
+            fresh += weave(versions, alike, right, wrong.valid_from)
+    return fresh
 
 
 def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
@@ -116,7 +152,7 @@ def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
 
 
 def apply_amend(change: Amend, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
-    """The resident's version from the day on, and the members' where their head's name changes."""
+    """The resident's version from the day on, and the members' where their head's name or the 住所 of all changes."""
     day = change.occurred_on.sort_date()
     before = scene.now(change.atena_no, day)
     if before is None:
@@ -124,4 +160,7 @@ def apply_amend(change: Amend, scene: Scene, drawn: Drawn) -> tuple[Record, ...]
     after = items.set_items(before, change.items)
     if drawn.resident_codes:
         after = msgspec.structs.replace(after, resident_code=ResidentCode(resident_code=drawn.resident_codes[0]))
-    return outcome(scene, {change.atena_no: after}, day, households=(before.setai_no,))
+    home = _of_home(change.items)
+    members = scene.members(before.setai_no, day).items() if home else ()
+    together = {a: items.set_items(member, home) for a, member in members if _share_home(member, before)}
+    return outcome(scene, {**together, change.atena_no: after}, day, households=(before.setai_no,))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
+
 import msgspec
 
 from juki.dates import from_date
 from juki.registry import rules
 from juki.registry.change import Findings, Relocate
 from juki.registry.members import place
-from juki.registry.resident import Address, Record
+from juki.registry.resident import Address, Place, Record
 from juki.registry.scene import Drawn, Needs, Scene, outcome
 from juki.registry.timeline import correction, next_version_no, timeline
 
@@ -57,25 +60,27 @@ def apply(change: Relocate, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     others = {a: r for s in (home, target) for a, r in scene.members(s, day).items() if a not in moved}
     after = place({**others, **moved}, change.positions)
     fresh = outcome(scene, after, day, households=dict.fromkeys((home, target)))
-    return _moved_on(scene, fresh, movers, change)
+    left = {a: r.address.address for a, r in movers.items() if r.address is not None}
+    return moved_on(scene, fresh, left, change.address, day)
 
 
-def _moved_on(
-    scene: Scene, fresh: tuple[Record, ...], movers: dict[str, Record], change: Relocate
+def moved_on(
+    scene: Scene, fresh: tuple[Record, ...], left: Mapping[str, Place], to: Place, day: dt.date
 ) -> tuple[Record, ...]:
-    """Whoever is already known to have moved on later moved on from the new address: 異動前住所 follows."""
-    day = change.occurred_on.sort_date()
+    """The new versions, and more for whoever is already known to have moved on after the day: 異動前住所 is then `to`.
+
+    `left` says what stands as 異動前住所 so far: the address that each resident had until now, 宛名番号 -> address.
+    """
     made = {(v.atena_no, v.version_no): v for v in fresh}
-    for atena_no, before in movers.items():
-        left = before.address.address if before.address is not None else None
+    for atena_no, before in left.items():
         known: list[Record] = [*scene.records[atena_no], *(v for v in fresh if v.atena_no == atena_no)]
         for later in timeline(known):
             address = later.address
-            if later.valid_from <= day or address is None or address.moved_within_from != left:
+            if later.valid_from <= day or address is None or address.moved_within_from != before:
                 continue
-            if address.address == change.address:
+            if address.address == to:
                 continue
-            address = msgspec.structs.replace(address, moved_within_from=change.address)
+            address = msgspec.structs.replace(address, moved_within_from=to)
             right = msgspec.structs.replace(later, address=address)
             if (atena_no, later.version_no) not in made:
                 right = correction(right, later, next_version_no(known))
