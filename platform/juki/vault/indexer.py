@@ -151,6 +151,7 @@ class _Deal:
         self._mac = Mac(derive(root, "index", "birth"))
         self._marks = tuple((mark * 4 + level) << 24 for level in range(_LEVELS_MAX))
         self._months: dict[str, list[tuple[tuple[int, int], int, list[int]]]] = {}
+        self._orders: dict[tuple[str, int, int], list[int]] = {}
 
     def path(self, iso: str, pick: int) -> tuple[int, ...]:
         """Stored integers of year, month and date in one deal."""
@@ -170,10 +171,18 @@ class _Deal:
     def _month(self, deal: int, year: int, month: int) -> tuple[tuple[int, int], int, list[int]]:
         """Stored year and month, and what the days of the month are counted from in which order."""
         stratum, place = divmod(year, YEARS_PER_STRATUM)
-        of_year = deal * YEARS_PER_STRATUM + self._order("y", deal, stratum, YEARS_PER_STRATUM)[place]
-        of_month = of_year * MONTHS + self._order("m", deal, year, MONTHS)[(month - 1) % MONTHS]
+        of_year = deal * YEARS_PER_STRATUM + self._known_order("y", deal, stratum, YEARS_PER_STRATUM)[place]
+        of_month = of_year * MONTHS + self._known_order("m", deal, year, MONTHS)[(month - 1) % MONTHS]
         days = self._order("d", deal, year * 16 + month, DAY_BUCKETS)
         return (self._marks[0] | of_year, self._marks[1] | of_month), self._marks[2] | of_month * DAY_BUCKETS, days
+
+    def _known_order(self, kind: str, deal: int, of: int, size: int) -> list[int]:
+        """An order that many months share."""
+        found = self._orders.get((kind, deal, of))
+        if found is None:
+            found = self._order(kind, deal, of, size)
+            remember(self._orders, (kind, deal, of), found)
+        return found
 
     def _order(self, kind: str, deal: int, of: int, size: int) -> list[int]:
         """A keyed permutation of range(size), size at most 16."""
