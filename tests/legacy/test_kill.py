@@ -20,6 +20,7 @@ from juki.access.model import Caller
 from juki.audit import operation
 from juki.config import Config
 from juki.legacy.standard import Manifest
+from juki.legacy.store.ledger import RUN_LOCK
 from juki.problem import Conflict
 from juki.tenancy import Fleet, bulk
 
@@ -33,16 +34,28 @@ def _environment(config: Config) -> dict[str, str]:
     return kept | named
 
 
-def _command(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "juki", "legacy", "import", "--tenant", CODE, "--source", str(folder), "--json"]
+def _command(folder: Path, *more: str) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "juki",
+        "legacy",
+        "import",
+        "--tenant",
+        CODE,
+        "--source",
+        str(folder),
+        "--json",
+        *more,
+    ]
 
 
-def _killed_at(config: Config, folder: Path, chunks: int) -> bool:
+def killed_at(config: Config, folder: Path, chunks: int, *more: str) -> bool:
     """Start the import in a process of its own and kill it once so many chunks stand; False where it ended before."""
     with bulk(config, CODE) as watcher:
         watcher.autocommit = True
         process = subprocess.Popen(
-            _command(folder), env=_environment(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            _command(folder, *more), env=_environment(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while process.poll() is None:
             row = watcher.execute(f"SELECT count(*) FROM t{CODE}.import_chunk".encode()).fetchone()
@@ -54,12 +67,12 @@ def _killed_at(config: Config, folder: Path, chunks: int) -> bool:
     return False
 
 
-async def _manifest(fleet: Fleet) -> Manifest:
+async def manifest(fleet: Fleet) -> Manifest:
     """Digests over everything the register holds, opened."""
     return await asyncio.to_thread(legacy.export_standard, fleet, CODE, legacy.nowhere, now=fleet.clock())
 
 
-def _digest(manifest: Manifest, name: str) -> str:
+def digest(manifest: Manifest, name: str) -> str:
     found = manifest.of(name)
     assert found is not None
     return found.sha256
@@ -76,13 +89,13 @@ async def test_an_import_killed_again_and_again_ends_like_one_that_was_not(
     straight = await imported(fleet, who, extracts[CODE])
     await registered(fresh_fleet, CODE)
     for chunks in KILLED_AT:
-        assert await asyncio.to_thread(_killed_at, fresh_config, extracts[CODE], chunks)
+        assert await asyncio.to_thread(killed_at, fresh_config, extracts[CODE], chunks)
     finished = await imported(fresh_fleet, who, extracts[CODE])
     assert finished.balanced
     assert finished.counts == straight.counts
-    one, other = await _manifest(fleet), await _manifest(fresh_fleet)
+    one, other = await manifest(fleet), await manifest(fresh_fleet)
     for name in ("residents.csv", "households.csv", "events.csv"):
-        assert _digest(one, name) == _digest(other, name), name
+        assert digest(one, name) == digest(other, name), name
     for name in ("support_measures.csv", "resident_code_stock.csv", "import_original.csv", "import_reject.csv"):
         assert one.of(name) is not None
         assert one.of(name).rows == other.of(name).rows, name  # type: ignore[union-attr]
@@ -130,7 +143,7 @@ async def test_two_imports_of_one_municipality_do_not_run_at_once(
 ) -> None:
     who = caller("import.run", tenant=CODE)
     with bulk(fresh_fleet, CODE) as connection:
-        connection.execute("SELECT pg_advisory_lock(19278, %s)", (int(CODE),))
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", (RUN_LOCK, int(CODE)))
         connection.commit()
         with pytest.raises(Conflict) as refused:
             await imported(fresh_fleet, who, extracts[CODE])

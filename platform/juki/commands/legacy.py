@@ -85,6 +85,9 @@ def _import_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--medium", default="", metavar="ID", help="registered medium it came on, if not as the slip says"
     )
+    verb.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes that write; by default as many as it is worth"
+    )
     verb.add_argument("--dry-run", action="store_true", help="every check, no writes")
     verb.add_argument("--report", type=Path, default=None, metavar="FILE", help="also write the report as JSON")
 
@@ -115,7 +118,13 @@ def _import(options: argparse.Namespace) -> int:
         if options.dry_run:
             return await legacy.dry_run(fleet, caller, source, layout=options.layout, progress=progress)
         report = await legacy.run_import(
-            fleet, caller, source, layout=options.layout, medium=options.medium, progress=progress
+            fleet,
+            caller,
+            source,
+            layout=options.layout,
+            medium=options.medium,
+            workers=max(0, options.workers),
+            progress=progress,
         )
         return report, []
 

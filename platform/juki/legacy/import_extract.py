@@ -4,10 +4,8 @@ the same. The order of the story: survey, register the run, write chunks, read e
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,8 +18,10 @@ from juki.legacy.layout import Layout
 from juki.legacy.media import insist_on_medium
 from juki.legacy.model import Counts, Entry, Report
 from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
-from juki.legacy.store import chunk, ledger
+from juki.legacy.store import ledger
 from juki.legacy.store.ledger import Run, RunRow
+from juki.legacy.workers import Task, worth, write_together
+from juki.legacy.writing import without_collector, write_chunks
 from juki.problem import Conflict, Invalid, Misconfigured
 from juki.tenancy import Fleet, Tenant, bulk
 
@@ -51,10 +51,12 @@ async def run_import(
     *,
     layout: str = "",
     medium: str = "",
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> Report:
     """移行: take the extract in `folder` over. `medium` is the registered number of the medium it came on, by default as the
-    slip says (R-1-3.2-MED-01); `layout` a built-in name or a file, by default the tenant's `incumbent_layout`.
+    slip says (R-1-3.2-MED-01); `layout` a built-in name or a file, by default the tenant's `incumbent_layout`; `workers` how many processes
+    write, 0 for as many as the extract is worth on this machine.
 
     Raises Invalid `legacy.*` for an extract that cannot be read as a whole, Misconfigured `legacy.layout_*`, Conflict
     `legacy.running`, `legacy.already_imported` or `legacy.already_there`, Unavailable where database or keys are gone.
@@ -64,7 +66,7 @@ async def run_import(
     with _opened(fleet, tenant, folder, layout) as plan:
         started = time.monotonic()
         run = await _register(fleet, caller, plan, medium or plan.source.slip.medium)
-        await asyncio.to_thread(_write_all, fleet, tenant, plan, run, progress, started)
+        await asyncio.to_thread(_write_all, fleet, tenant, plan, run, workers or worth(plan.rows), progress, started)
         await asyncio.to_thread(numbering.beyond_imported, fleet, tenant)
         found = await asyncio.to_thread(_compare, fleet, tenant, plan, run)
         seconds = time.monotonic() - started
@@ -142,59 +144,57 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
     return run
 
 
-def _write_all(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, progress: Progress | None, started: float) -> None:
-    """Judge and seal a chunk while the one before is being written; never more than two are held, none is out of order."""
-    place = {file.name: number for number, file in enumerate(plan.source.files)}
-    with bulk(fleet, tenant.code) as connection, _without_collector(), ThreadPoolExecutor(1) as writer:
+def _write_all(
+    fleet: Fleet, tenant: Tenant, plan: Plan, run: Run, workers: int, progress: Progress | None, started: float
+) -> None:
+    """Write every chunk that is not there yet, here or by several processes, while this connection holds the run."""
+    with bulk(fleet, tenant.code) as connection:
         ledger.hold_run(connection, tenant)
         done = ledger.done_chunks(connection, tenant, fleet.keyring.get_sync(tenant.code), run, DIGEST_FORMAT)
-        writing: Future[None] | None = None
-        for number in range(plan.chunks):
-            if number not in done:
-                ring = fleet.keyring.get_sync(tenant.code)
-                result = plan.chunk(number)
-                ready = chunk.ready_chunk(ring, run, number, result, place, plan.survey.first_of_kind)
-                if writing is not None:
-                    writing.result()
-                    _tell(progress, plan, number - 1, started)
-                writing = writer.submit(chunk.write_chunk, connection, tenant, run, ready)
-        if writing is not None:
-            writing.result()
-        _tell(progress, plan, plan.chunks - 1, started)
+        left = [number for number in range(plan.chunks) if number not in done]
 
+        def written(number: int) -> None:
+            done.add(number)
+            _tell(progress, plan, len(done), started)
 
-@contextmanager
-def _without_collector() -> Generator[None, None, None]:
-    """Millions of short-lived values without a cycle among them: walking them again and again doubles the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
+        if workers > 1 and len(left) > 1:
+            task = Task(
+                config=fleet.config,
+                tenant=tenant.code,
+                folder=plan.source.folder,
+                layout=plan.layout,
+                today=plan.today,
+                run=run,
+                rows=plan.rows,
+                chunks=plan.chunks,
+            )
+            write_together(task, left, workers, written)
+        else:
+            write_chunks(fleet, tenant, plan, run, connection, left, written)
+        _tell(progress, plan, plan.chunks, started)
 
 
 def _rehearse(plan: Plan, tenant: Tenant, progress: Progress | None, started: float) -> tuple[Report, list[Entry]]:
     counts, entries = Counts(), list[Entry]()
-    with _without_collector():
+    with without_collector():
         for number in range(plan.chunks):
             result = plan.chunk(number)
             counts.add(result.counts)
             entries += result.entries
-            _tell(progress, plan, number, started)
+            _tell(progress, plan, number + 1, started)
     found = reconcile.against_slip(plan, counts)
     seconds = time.monotonic() - started
     return _report(tenant, plan, counts, found, seconds, run_no=0, medium=plan.source.slip.medium), entries
 
 
-def _tell(progress: Progress | None, plan: Plan, number: int, started: float) -> None:
+def _tell(progress: Progress | None, plan: Plan, done: int, started: float) -> None:
+    """Progress after so many chunks."""
     if progress is not None:
-        progress(plan.rows * (number + 1) // max(1, plan.chunks), plan.rows, time.monotonic() - started)
+        progress(plan.rows * done // max(1, plan.chunks), plan.rows, time.monotonic() - started)
 
 
 def _compare(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run) -> reconcile.Reconciled:
-    with bulk(fleet, tenant.code) as connection, _without_collector():
+    with bulk(fleet, tenant.code) as connection, without_collector():
         ring = fleet.keyring.get_sync(tenant.code)
         return reconcile.against_register(connection, tenant, ring, plan, run)
 

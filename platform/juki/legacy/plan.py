@@ -45,7 +45,7 @@ class Plan:
     """An extract ready to be judged chunk by chunk, always the same chunks for the same files."""
 
     def __init__(self, folder: Path, layout: Layout, *, tenant: str, resident_code_rule: str, today: dt.date) -> None:
-        self.layout = layout
+        self.layout, self.today = layout, today
         self.source = Source(folder, layout)
         try:
             self._check_slip(tenant)
