@@ -23,6 +23,7 @@ EXEMPT = {
     "/readyz": "may traffic come",
     "/openapi.json": "description of the API, without data",
     "/{code:str}/login": "nobody is in yet",
+    "/{code:str}/login/again": "nobody is in any more; the page gives back what the request itself carried",
     "/{code:str}/terminal": "nobody is in yet",
     "/{code:str}/oauth/token": "the client proves itself in the body",
 }

@@ -53,48 +53,48 @@ async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, 
 
 
 @get(
-    "/{code:str}/residents/{atena_no:str}/suppressions/{number:int}",
+    "/{code:str}/residents/{atena_no:str}/suppressions/{suppression_no:int}",
     opt=route("protection.form", RIGHT, PURPOSE),
     include_in_schema=False,
 )
 async def release_page(
-    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller
+    request: AnyRequest, code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
     """The form for letting one 抑止 go."""
-    return await _page(request, code, atena_no, number, fleet, caller, Form(RELEASE))
+    return await _page(request, code, atena_no, suppression_no, fleet, caller, Form(RELEASE))
 
 
 @post(
-    "/{code:str}/residents/{atena_no:str}/suppressions/{number:int}",
+    "/{code:str}/residents/{atena_no:str}/suppressions/{suppression_no:int}",
     opt=route("protection.release", RIGHT, PURPOSE),
     include_in_schema=False,
 )
 async def release(
-    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller
+    request: AnyRequest, code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
     """抑止の解除 with a reason."""
     form = Form(RELEASE, form_of(request))
     if not form.check():
-        return await _page(request, code, atena_no, number, fleet, caller, form)
+        return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
     minutes = int(form.text("minutes")) or None
     async with operation(fleet, caller, "protection.release", purpose=PURPOSE, right=RIGHT) as op:
-        await registry.release(op, atena_no, number, minutes=minutes, reason=form.text("reason"))
+        await registry.release(op, atena_no, suppression_no, minutes=minutes, reason=form.text("reason"))
     return go(f"/{code}/residents/{atena_no}", done="released")
 
 
 async def _page(
-    request: AnyRequest, code: str, atena_no: str, number: int, fleet: Fleet, caller: Caller, form: Form
+    request: AnyRequest, code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller, form: Form
 ) -> Response[bytes]:
     async with operation(fleet, caller, "protection.form", purpose=PURPOSE, right=RIGHT, write=False) as op:
         record = await registry.record(op, atena_no, groups=("basic",))
-        held = next((s for s in await registry.suppressions(op, atena_no) if s.suppression_no == number), None)
+        held = next((s for s in await registry.suppressions(op, atena_no) if s.suppression_no == suppression_no), None)
     if held is None:
         raise NotFound("registry.unknown_suppression", "no such suppression")
     name = record.basic.name if record.basic else atena_no
     context = {
         "form": form,
         "lead": [f"{name}（宛名番号 {atena_no}）　{suppression_line(held)}"],
-        "action": f"/{code}/residents/{atena_no}/suppressions/{number}",
+        "action": f"/{code}/residents/{atena_no}/suppressions/{suppression_no}",
         "hidden": [],
         "button": "この抑止を解除する",
         "back": f"/{code}/residents/{atena_no}",
