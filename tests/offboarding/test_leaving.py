@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from juki import offboarding
-from juki.offboarding.model import CaseState
+from juki.offboarding.model import Backup, CaseState
 from juki.problem import Conflict, Invalid, NotFound, Refused
-from juki.tenancy import backup, digest
+from juki.tenancy import backup, digest, read_file
 from juki.vault import KeyState, Purged, open_kms
 
-from .conftest import Leaver, signatory
+from .conftest import ROOT, Leaver, signatory
 
 Quiet = Callable[..., None]
 
@@ -197,8 +197,15 @@ async def test_a_code_carries_its_own_duty_only_and_a_rejected_erasure_is_done_a
     leaver: Leaver, quiet: Quiet
 ) -> None:
     """Rev. 2, 4.5: verification and validation are two records of two persons; not accepted means done again."""
+    tonight = (leaver.fleet.clock() + dt.timedelta(days=1)).replace(hour=16)  # the next day already in Japan
+    leaver.fleet.clock = lambda: tonight
     codes = await leaver.erasing()
     await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    told = {step.step: step.facts for step in offboarding.status(leaver.config, leaver.code).steps}
+    declared = msgspec.json.decode(str(told["backups"]["declared"]), type=list[Backup])
+    kept = read_file(ROOT / "tenants" / "075418-hirono.toml").leaving.backups
+    assert kept
+    assert [b.expires_on for b in declared] == [tonight.date() + dt.timedelta(days=1 + each.keep_days) for each in kept]
     with pytest.raises(Refused) as refused:
         sign(leaver, "verified", codes["validated"], {})
     assert refused.value.code == "offboarding.not_this_person"

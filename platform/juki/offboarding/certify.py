@@ -13,7 +13,7 @@ import msgspec
 
 from juki import paper
 from juki.config import Config
-from juki.dates import JST
+from juki.dates import JST, today_in_japan
 from juki.offboarding import store, witness
 from juki.offboarding.erase import tenant_files
 from juki.offboarding.leave import case_folder
@@ -155,7 +155,7 @@ def _compose(config: Config, connection: Connection, case: Case, seen: Evidence,
     steps = store.step_records(connection, case.case_no)
     named = {record.step: record for record in steps}
     verified, validated = (witness.read_finding(config, case, duty) for duty in ("verified", "validated"))
-    decided = conditions(seen, now.date())
+    decided = conditions(seen, today_in_japan(now))
     final = seen.key_state == str(KeyState.DELETED)
     if case.erased_at is None or case.key_deletion_due is None:
         raise Refused("offboarding.unfinished", "the erasure has no end or no date for the key")

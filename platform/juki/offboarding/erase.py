@@ -21,6 +21,7 @@ from juki import audit
 from juki.access import Caller
 from juki.audit.export import export
 from juki.audit.log import checkpoint
+from juki.dates import today_in_japan
 from juki.offboarding import store
 from juki.offboarding.ask import REQUEST_RIGHT
 from juki.offboarding.leave import STATES, case_folder
@@ -219,7 +220,7 @@ async def _files(run: _Run) -> Facts:
 
 async def _backups(run: _Run) -> Facts:
     """控え that nothing here can reach, declared until the day they expire."""
-    today = run.fleet.clock().date()
+    today = today_in_japan(run.fleet.clock())
     declared = [
         Backup(
             name=b.name, place=b.place, expires_on=today + timedelta(days=b.keep_days), keys_included=b.keys_included
