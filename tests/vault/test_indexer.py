@@ -190,3 +190,22 @@ def test_the_same_attack_wins_against_plain_tags(bench: ModuleType, monkeypatch:
     assert family.column == "name.family"
     assert family.plain > 5 * family.bar
     assert not family.holds()
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("十丁目", (10,)),
+        ("二十三丁目", (23,)),
+        ("二〇丁目", (20,)),
+        ("１２番地3", (12, 3)),
+        ("十十丁目", (20,)),
+        ("十二十丁目", (30,)),
+        ("9" * 5_000, (10**18 - 1,)),
+    ],
+)
+def test_a_number_of_an_address_is_read_in_every_spelling_and_never_breaks_the_reader(
+    written: str, read: tuple[int, ...]
+) -> None:
+    """Whatever somebody types as an address is searched for, or not found."""
+    assert split_address(f"見本町{written}") == ("見本町", read)

@@ -223,3 +223,11 @@ async def test_a_method_that_no_page_has_is_refused_and_never_a_fault(clerk: Bro
     for path in (f"/{IWAKI}/search", f"/{IWAKI}/api/v1/cases", "/healthz", "/", f"/{IWAKI}/login"):
         answer = await clerk.client.request(method, path, headers={"accept": "text/html"})
         assert answer.status_code in (204, 403, 404, 405), (path, answer.status_code, answer.text[:200])
+
+
+async def test_a_body_that_is_no_text_is_bad_input_and_no_defect(clerk: Browser) -> None:
+    """Bytes that are not UTF-8, and a number no machine holds: 400 or 422, and no alarm."""
+    headers = {"content-type": "application/json", "origin": "http://127.0.0.1:8000", "juki-purpose": "inquiry"}
+    for body in (b'{"name": "\xed\xa0\x80"}', b'{"name": "\xff"}', b'{"limit": ' + b"9" * 400 + b"}", b"\xff\xfe"):
+        answer = await clerk.client.post(f"/{IWAKI}/api/v1/search", content=body, headers=headers)
+        assert answer.status_code in (400, 422), (body[:20], answer.text)

@@ -365,6 +365,7 @@ _DIGITS: Final = str.maketrans("０１２３４５６７８９〇一二三四五
 _MUNICIPALITY: Final = re.compile(
     r"^(?:東京都|北海道|京都府|大阪府|.{2,3}県)?(?:.{1,7}?郡.{1,7}?[町村]|.{1,6}?市市|.{1,6}?市|.{1,4}?区)?"
 )
+_NUMBER_CHARS_MAX: Final = 18
 _NUMBER: Final = re.compile(r"[0-9０-９]+|[〇一二三四五六七八九十]+(?=丁目)")
 
 
@@ -386,10 +387,14 @@ def _town(text: str) -> str:
 
 @lru_cache(4096)
 def _number(text: str) -> int:
-    if "十" in text:
-        tens, _, ones = text.partition("十")
-        return int(tens.translate(_DIGITS) or 1) * 10 + int(ones.translate(_DIGITS) or 0)
-    return int(text.translate(_DIGITS))
+    """A number of any spelling; what no 番地 has (十十, a thousand digits) gives some number, never a fault."""
+    total = digits = 0
+    for character in text[:_NUMBER_CHARS_MAX]:
+        if character == "十":
+            total, digits = total + (digits or 1) * 10, 0
+        else:
+            digits = digits * 10 + int(character.translate(_DIGITS))
+    return total + digits
 
 
 def _address_prefixes(town: str, numbers: tuple[int, ...]) -> tuple[str, ...]:

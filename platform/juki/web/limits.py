@@ -72,6 +72,10 @@ class Turnstile(ASGIMiddleware):
 
 def check_json(body: bytes, limits: Limits) -> None:
     """Refuse a body that nests or lists beyond any form of ours, before a decoder builds it."""
+    try:
+        body.decode()  # the decoder behind this meets other bytes with a fault of its own
+    except UnicodeDecodeError:
+        raise Invalid("web.not_json", "not UTF-8") from None
     bare = _STRING.sub(b"", body)
     depth = deepest = 0
     for bracket in _BRACKET.findall(bare):
