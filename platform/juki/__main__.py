@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import getpass
 import importlib
 import json
 import logging
@@ -63,10 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
         return 1
     except OSError as e:
-        where = f" ({e.filename})" if e.filename else ""
-        fault = JukiError(
-            "juki.system", f"{e.strerror or type(e).__name__}{where}", remedy="correct that and run again"
-        )
+        fault = _refused_by_system(e)
         return _tell(fault, as_json=as_json)
     except KeyboardInterrupt:
         code = _interrupted(ended)
@@ -86,6 +85,20 @@ def parser(wanted: str = "") -> argparse.ArgumentParser:
     for name in [module] if module in COMMANDS else COMMANDS:
         importlib.import_module(f"juki.commands.{name}").register(nouns)
     return top
+
+
+def _refused_by_system(error: OSError) -> JukiError:
+    """No room is worth another try once there is some; anything else of the file system is not."""
+    told = f"{error.strerror or type(error).__name__}{f' ({error.filename})' if error.filename else ''}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Unavailable("disk.full", told, remedy="make room on that disk, then run again")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return JukiError(
+            "disk.no_permission",
+            f"{told}, user {getpass.getuser()}",
+            remedy="give this user the right to write there, or name another place (JUKI_HOME, --out)",
+        )
+    return JukiError("juki.system", told, remedy="correct that and run again")
 
 
 @contextmanager

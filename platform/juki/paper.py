@@ -90,14 +90,29 @@ class Mincho(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4)
 def mincho(path: Path | None = None) -> Mincho:
-    """Tables of the installed font, read once per process (about a second)."""
+    """Tables of the installed font, read once per process (about a second); Misconfigured `paper.font_damaged`."""
     file = path or find_font()
-    with TTFont(file, lazy=True) as font:
-        characters = frozenset(font.getBestCmap() or ())
-        pairs = frozenset(_sequences_of(font))
+    try:
+        with TTFont(file, lazy=True) as font:
+            _check_whole(font, file)
+            characters = frozenset(font.getBestCmap() or ())
+            pairs = frozenset(_sequences_of(font))
+    except Exception as e:  # noqa: BLE001  a damaged file breaks its reader in many ways, and each means the same
+        raise Misconfigured(
+            "paper.font_damaged",
+            f"{file} does not read as a font ({type(e).__name__})",
+            remedy="remove that file and run scripts/setup",
+        ) from None
     equal = {pair: other for pair, other in _equal_sequences().items() if pair not in pairs}
     bare = frozenset((base, "") for (base, _), other in equal.items() if not other)
     return Mincho(file, characters, pairs | bare, equal)
+
+
+def _check_whole(font: TTFont, file: Path) -> None:
+    """A file cut off behind the tables read here would draw wrong glyphs later, or none."""
+    reader: Any = font.reader
+    if max(entry.offset + entry.length for entry in reader.tables.values()) > file.stat().st_size:
+        raise EOFError
 
 
 def _sequences_of(font: TTFont) -> Iterator[tuple[str, str]]:

@@ -70,3 +70,16 @@ def test_a_character_without_a_glyph_never_becomes_an_empty_box(tmp_path: Path) 
     with pytest.raises(Invalid) as caught:
         paper.pdf(template, {"name": "\ue000"}, stamp=0)
     assert caught.value.code == "paper.glyph_missing"
+
+
+@pytest.mark.parametrize("left", [0, 100, 0.5, 0.99])
+def test_a_damaged_font_is_named_and_draws_nothing(tmp_path: Path, left: float) -> None:
+    """Half a copy of the font must not print other glyphs than it should, nor end as a defect."""
+    whole = paper.find_font().read_bytes()
+    damaged = tmp_path / paper.FONT_FILE
+    damaged.write_bytes(whole[: int(left if left in (0, 100) else len(whole) * left)])
+    with pytest.raises(Misconfigured) as caught:
+        paper.mincho(damaged)
+    assert caught.value.code == "paper.font_damaged"
+    assert str(damaged) in str(caught.value)
+    assert "scripts/setup" in caught.value.remedy

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.conftest import ROOT
 
 from juki.app import ready
@@ -160,3 +161,14 @@ async def test_a_login_without_presence_tells_a_lost_server_from_a_busy_pool(con
             await fleet.tenant("999999")
     finally:
         await fleet.close()
+
+
+async def test_a_server_that_lets_nobody_in_is_worth_another_try(fresh_config: Config, server: str) -> None:
+    """No room or no free connection is not a wrong password: the answer says so and quotes the server's reason."""
+    name = str(conninfo_to_dict(fresh_config.dsn_registry)["dbname"])
+    with psycopg.connect(server, autocommit=True) as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} CONNECTION LIMIT 0").format(sql.Identifier(name)))
+    with pytest.raises(Unavailable, match="too many connections") as caught:
+        await Fleet.open(fresh_config)
+    assert caught.value.code == "db.not_open"
+    assert caught.value.remedy

@@ -481,3 +481,24 @@ def test_a_full_disk_leaves_the_key_as_it_was(tmp_path: Path, monkeypatch: pytes
     assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == before
     assert kms.decrypt(key, blob, CONTEXT) == b"root"
     assert kms.create_key("u")
+
+
+def test_a_process_without_credentials_says_so_and_nothing_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a broken network: whoever runs the process has to give it its role."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    with pytest.raises(Misconfigured, match=r"vault\.kms_credentials"):
+        open_kms("aws:ap-northeast-1", endpoint="http://127.0.0.1:9").state("k")
+
+
+@pytest.mark.parametrize(("region", "endpoint"), [("no where", None), ("ap-northeast-1", "not-an-address")])
+def test_a_misspelt_region_or_address_is_named_by_its_setting(region: str, endpoint: str | None) -> None:
+    """A fault of the settings is no defect of the program."""
+    with pytest.raises(Misconfigured, match="JUKI_KMS_ENDPOINT") as caught:
+        open_kms(f"aws:{region}", endpoint=endpoint)
+    assert caught.value.code == "config.wrong"
+    assert caught.value.remedy

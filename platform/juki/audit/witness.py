@@ -55,7 +55,11 @@ class DirectoryWitness:
             if path.read_text(encoding="utf-8") != note:
                 raise Conflict("audit.witness_differs", "another head stands under this size", size=size) from None
         except OSError as e:
-            raise Unavailable("audit.witness_unwritable", f"cannot keep a copy: {e.strerror}") from None
+            raise Unavailable(
+                "audit.witness_unwritable",
+                f"cannot keep a copy of the head in {folder}: {e.strerror}",
+                remedy="make room there and let this user write; nothing of the log is lost, run it again",
+            ) from None
         finally:
             draft.unlink(missing_ok=True)
 

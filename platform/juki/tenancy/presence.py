@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 
 from juki.problem import Unavailable
 from juki.tenancy.reaching import SOCKET
-from juki.tenancy.session import Row
+from juki.tenancy.session import Row, problem_of
 
 log = logging.getLogger("juki.tenancy")
 
@@ -71,11 +71,11 @@ class Presence:
         self.process_no = 0
 
     def start(self) -> None:
-        """Register; Unavailable `db.gone` when the database does not answer."""
+        """Register; Unavailable `db.gone` when the database does not answer, `db.full` when it takes nothing any more."""
         try:
             connection = self._register()
-        except psycopg.OperationalError:
-            raise Unavailable("db.gone", "the database does not answer", remedy="try again in a moment") from None
+        except psycopg.Error as e:
+            raise problem_of(e) from None
         self._thread = threading.Thread(target=self._watch, args=(connection,), name="juki-presence", daemon=True)
         self._thread.start()
 

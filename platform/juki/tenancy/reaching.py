@@ -1,7 +1,7 @@
 """接続: a connection to the database, or the one reason why there is none: gone, refusing this login, or misnamed.
 
-A server that does not answer is worth another try; a wrong password, database or address is not. The server's own words
-may be in any language, so what counts is how far the attempt came; they are read only where that leaves two answers.
+A server that does not answer is worth another try; a wrong password, database or address is not. What counts is how far
+the attempt came; the server's own words, which may be in any language, are read only where that leaves two answers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ SOCKET: Final = {
 
 _START: Final = "start it (`juki db start` where it is the embedded one) or correct {setting}, then run again"
 _RIGHTS: Final = "correct {setting} (login, password, database name); `juki db start` or `juki db prepare` writes it"
-_PASSING: Final = re.compile("starting up|shutting down|recovery|connection slots|too many (clients|connections)")
+_ABOUT_THE_LOGIN: Final = re.compile(
+    "authentication failed|does not exist|not permitted to log in|not accepting connections|not currently accepting"
+    "|permission denied for database|no password supplied|invalid value for parameter"
+    "|認証に失敗|存在しません|ログインが許可|接続を受け付け|権限がありません"
+)
 _LOOKS: Final = 4
 
 
@@ -75,12 +79,19 @@ def _unreached(error: psycopg.OperationalError, dsn: str, setting: str) -> JukiE
     told = conninfo_to_dict(dsn)
     place = f"{told.get('host') or told.get('hostaddr') or 'this machine'}, database {told.get('dbname') or '(none)'}"
     attempt = error.pgconn
-    # a server asks for a password only when it is up; what it says after that is about this login
-    if attempt is not None and attempt.used_password and not _PASSING.search(str(error)):
-        return Misconfigured(
-            "db.login_refused",
-            f"the server refuses the login of {setting} ({told.get('user') or 'no user'} at {place})",
-            remedy=_RIGHTS.format(setting=setting),
+    # a server asks for a password only when it is up; what it says after that is about this login, or about itself
+    if attempt is not None and attempt.used_password:
+        if _ABOUT_THE_LOGIN.search(str(error)):
+            return Misconfigured(
+                "db.login_refused",
+                f"the server refuses the login of {setting} ({told.get('user') or 'no user'} at {place})",
+                remedy=_RIGHTS.format(setting=setting),
+            )
+        said = str(error).rpartition("FATAL:")[2].strip().splitlines()
+        return Unavailable(
+            "db.not_open",
+            f"the server of {setting} lets nobody in ({place}): {said[0] if said else 'it gives no reason'}",
+            remedy="its log says more: room on its disk, free connections, a start that is not over; then try again",
         )
     return Unavailable(
         "db.gone", f"the database of {setting} does not answer ({place})", remedy=_START.format(setting=setting)

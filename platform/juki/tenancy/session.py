@@ -206,7 +206,11 @@ def problem_of(error: psycopg.Error) -> JukiError | psycopg.Error:
     if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected | errors.SerializationFailure):
         return Unavailable("db.busy", "another change holds the same record", remedy="send it again")
     if isinstance(error, errors.DiskFull | errors.OutOfMemory | errors.TooManyConnections):
-        return Unavailable("db.full", "the database has no room", remedy="call the operator")
+        return Unavailable(
+            "db.full",
+            f"the database has no room: disk, memory or connections ({error.sqlstate})",
+            remedy="make room on the database's disk, then do the same again; nothing was changed",
+        )
     if isinstance(error, _OTHER_REVISION):
         return Unavailable(
             "db.revision",

@@ -11,9 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import boto3
 from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    TokenRetrievalError,
+)
 
-from juki.problem import JukiError
+from juki.problem import JukiError, Misconfigured
 from juki.vault.faults import (
     AliasTaken,
     KeyDeleted,
@@ -54,6 +62,13 @@ _FAULTS: Final[dict[str, type[JukiError]]] = {
     "RequestExpired": KmsGone,
     "UnrecognizedClientException": KmsGone,
 }
+_AGAIN: Final = "check the way to the KMS and JUKI_KMS_ENDPOINT, then try again; nothing was changed"
+_POLICY: Final = "check the key's policy and the role of this process in AWS"
+_REMEDIES: Final = {
+    "NotFoundException": "check region and account of JUKI_KMS: the key is not there, or is destroyed",
+    "DisabledException": "enable the key in AWS KMS, if its owner agrees",
+    "AlreadyExistsException": "choose another alias",
+} | dict.fromkeys((name for name, kind in _FAULTS.items() if kind in (KmsSlow, KmsGone)), _AGAIN)
 
 
 class AwsKms:
@@ -142,9 +157,15 @@ class AwsKms:
     def _fail(self, error: ClientError | BotoCoreError, key_id: str = "") -> NoReturn:
         code = _code(error)
         if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
-            raise KmsSlow(detail=type(error).__name__) from error
+            raise KmsSlow(detail=f"AWS KMS: {type(error).__name__}", remedy=_AGAIN) from error
+        if isinstance(error, NoCredentialsError | PartialCredentialsError | TokenRetrievalError):
+            raise Misconfigured(
+                "vault.kms_credentials",
+                f"this process has no credentials for AWS KMS ({type(error).__name__})",
+                remedy="give the process its role (instance, task or pod), or AWS_PROFILE on a desk",
+            ) from None
         if code is None:
-            raise KmsGone(detail=type(error).__name__) from error
+            raise KmsGone(detail=f"AWS KMS: {type(error).__name__}", remedy=_AGAIN) from error
         if code == "KMSInvalidStateException":  # AWS names no state here: ask, so that staff learn which it is
             state = self.state(key_id)
             if state is KeyState.PENDING_DELETION:
@@ -154,6 +175,17 @@ class AwsKms:
 
 
 def _connect(region: str, endpoint: str | None) -> KMSClient:
+    try:
+        return _client(region, endpoint)
+    except (ValueError, BotoCoreError) as error:  # an address or a region of a shape that none has
+        raise Misconfigured(
+            "config.wrong",
+            f"JUKI_KMS=aws:{region} or JUKI_KMS_ENDPOINT is not usable ({type(error).__name__})",
+            remedy="write JUKI_KMS=aws:ap-northeast-1, and JUKI_KMS_ENDPOINT as https://host[:port] or not at all",
+        ) from None
+
+
+def _client(region: str, endpoint: str | None) -> KMSClient:
     sdk: Any = boto3  # only the KMS stubs are installed; the overloads of the other services are unknown to a checker
     return sdk.client(
         "kms",
