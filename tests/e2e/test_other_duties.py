@@ -84,6 +84,9 @@ async def test_no_page_of_another_duty_has_an_axe_violation(
     assert entry
     faults += await look(page, address, f"/audit/{entry[1]}")
 
+    page = await opened(chromium, fleet, iwaki, address, "kacho", "admin")
+    faults += await look(page, address, "/staff", "staff")
+
     page = await opened(chromium, fleet, iwaki, address, "iko", "import")
     faults += await look(page, address, "/worklist", "worklist")
     row = re.search(r"/worklist/(\d+)", await page.content())

@@ -19,6 +19,7 @@ from juki.console import (
     resident,
     search,
     signin,
+    staff,
     trail,
     worklist,
 )
@@ -38,6 +39,7 @@ routes: Final[Sequence[HTTPRouteHandler]] = [
     *holding.routes,
     *trail.routes,
     *worklist.routes,
+    *staff.routes,
 ]
 
 __all__ = ["page_of", "routes"]

@@ -58,6 +58,11 @@ ACTIONS: Final = {
     "legacy.decide": "移行の行の処理",
     "account.home": "業務の一覧",
     "account.show": "操作者名の表示",
+    "account.list": "操作者の一覧",
+    "account.request": "権限の申請",
+    "account.decide": "権限の承認・却下",
+    "account.suspend": "操作者の停止",
+    "account.reopen": "操作者の停止解除",
     "account.logins": "自分のログインの確認",
     "account.password": "パスワードの変更",
     "account.otp": "ワンタイムコードの登録",
@@ -98,6 +103,9 @@ OFFERED: Final = tuple(
         "import.open_row",
         "import.decide",
         "account.password",
+        "account.request",
+        "account.decide",
+        "account.suspend",
         "audit.list",
     )
 )

@@ -30,6 +30,9 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry("/protection", "支援措置", ("protection.read",), "", "支援措置の登録、期間、申出の内容を確かめます。"),
     Entry("/worklist", "移行の作業一覧", ("import.review",), "", "取り込めなかった行を開き、直し方を決めます。"),
     Entry("/audit", "操作の記録", ("audit.read",), "", "誰が、いつ、何の目的で何を見たかを調べます。"),
+    Entry(
+        "/staff", "操作者と権限", ("account.manage", "account.approve"), "", "操作者を確かめ、権限を申請・承認します。"
+    ),
     Entry("/account", "利用者の設定", (), "", "パスワード、ワンタイムコード、自分のログインの記録。"),
 )
 
