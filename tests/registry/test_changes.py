@@ -365,6 +365,16 @@ async def test_a_cancelled_move_in_leaves_a_void_record_and_frees_the_number(des
     assert again.new_atena_nos != made.new_atena_nos
 
 
+async def test_nobody_waits_for_the_number_of_someone_whose_entry_was_taken_back(desk: Desk) -> None:
+    """R-1-2.3-NUM-01: 付番待ち holds those who stand in the register."""
+    person = newcomer("付番　待", "世帯主", my_number="", my_number_source=NumberSource.STATED)
+    result = await desk.make(family(person))
+    (atena_no,) = result.new_atena_nos
+    assert atena_no in dict(await desk.do(desk.clerk, registry.awaited_numbers))
+    await desk.make(Cancel(occurred_on=RegistryDate(2026, 11, 20), event_no=result.event_no), authority())
+    assert atena_no not in dict(await desk.do(desk.clerk, registry.awaited_numbers))
+
+
 async def test_only_the_last_change_of_everyone_it_touched_can_be_cancelled(desk: Desk) -> None:
     """標準仕様書 4.6."""
     _, people = await _family(desk, "取消順")

@@ -359,10 +359,12 @@ async def close_requests(op: Operation, atena_nos: list[str], event_no: int) -> 
 
 
 async def awaited_numbers(op: Operation) -> list[tuple[str, dt.datetime]]:
-    """(宛名番号, since when) of residents whose 個人番号 has not come yet, longest first."""
+    """(宛名番号, since when) of residents whose 個人番号 has not come yet, longest first; none whose entry was taken back."""
     rows = await op.session.fetch(
         "SELECT w.atena_no, w.made_at FROM {t}.number_request w WHERE w.step = 'wanted' AND NOT EXISTS ("
         "SELECT 1 FROM {t}.number_request r WHERE r.atena_no = w.atena_no AND r.request_no = w.request_no "
-        "AND r.step = 'received') ORDER BY w.made_at, w.atena_no LIMIT 1000"
+        "AND r.step = 'received') AND NOT EXISTS (SELECT 1 FROM {t}.resident_version v WHERE v.atena_no = w.atena_no "
+        "AND v.status = 'void' AND NOT EXISTS (SELECT 1 FROM {t}.resident_version l WHERE l.atena_no = v.atena_no "
+        "AND l.version_no > v.version_no)) ORDER BY w.made_at, w.atena_no LIMIT 1000"
     )
     return [(row[0], row[1]) for row in rows]
