@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from juki.problem import NotFound, Unavailable
+from juki.problem import Misconfigured, NotFound, Unavailable
 from juki.vault import (
     DoesNotOpen,
     KeyDisabled,
@@ -213,6 +213,25 @@ def test_an_outage_of_one_time_to_live_goes_unnoticed(world: World) -> None:
     renewed = world.settled(A, ring)
     world.now += TTL_S - 1
     assert opens(renewed, sealed) == b"x"
+
+
+def test_a_process_without_credentials_for_the_kms_is_an_outage_and_no_refusal(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T11: where the machine's own role cannot be had for a while, the counters stay open as in any other outage."""
+    ring = world.ring.get_sync(A)
+    asked = threading.Event()
+
+    def nobody(*_: object) -> bytes:
+        asked.set()
+        raise Misconfigured("vault.kms_credentials", "no credentials")
+
+    monkeypatch.setattr(world.kms, "decrypt", nobody)
+    world.now = 1.5 * TTL_S
+    assert world.ring.get_sync(A) is ring
+    wait_for(lambda: asked.is_set() and not world.ring._loading)
+    assert world.ring.get_sync(A) is ring
+    assert opens(ring, sealed_by(ring)) == b"x"
 
 
 def test_a_longer_outage_answers_unavailable_and_loses_nothing(world: World) -> None:

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from juki.problem import JukiError, Unavailable
+from juki.problem import JukiError, Misconfigured, Unavailable
 from juki.vault.faults import Purged
 from juki.vault.indexer import Indexer
 from juki.vault.kms import Kms
@@ -183,7 +183,10 @@ class KeyRing:
         try:
             keys = self._load(tenant)
             material = self._unwrap(keys, before.material if before else {})
-        except Unavailable as fault:
+        except (
+            Unavailable,
+            Misconfigured,
+        ) as fault:  # an outage, be it of our own credentials: the municipality said nothing
             log.warning("keys of %s not renewed: %s", tenant, fault.code)
             if before is not None and started - before.loaded_at >= 2 * self._ttl_s:
                 self._drop(tenant, epoch)
