@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,3 +149,76 @@ def test_generate_refuses_a_folder_with_other_files(tmp_path: Path, capsys: pyte
 def test_the_layouts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["legacy", "layouts"]) == 0
     assert "cp932-fixed" in capsys.readouterr().out
+
+
+def _slip_away(folder: Path) -> None:
+    (folder / "extract.json").unlink()
+
+
+def _slip_a_folder(folder: Path) -> None:
+    (folder / "extract.json").unlink()
+    (folder / "extract.json").mkdir()
+
+
+def _slip_empty(folder: Path) -> None:
+    (folder / "extract.json").write_bytes(b"")
+
+
+def _slip_of_something_else(folder: Path) -> None:
+    (folder / "extract.json").write_text('{"name": "渡邊 太郎"}', encoding="utf-8")
+
+
+def _residents_away(folder: Path) -> None:
+    (folder / "residents.csv").unlink()
+
+
+def _residents_a_folder(folder: Path) -> None:
+    (folder / "residents.csv").unlink()
+    (folder / "residents.csv").mkdir()
+
+
+def _residents_a_pipe(folder: Path) -> None:
+    (folder / "residents.csv").unlink()
+    os.mkfifo(folder / "residents.csv")
+
+
+def _residents_empty(folder: Path) -> None:
+    (folder / "residents.csv").write_bytes(b"")
+
+
+def _residents_noise(folder: Path) -> None:
+    (folder / "residents.csv").write_bytes(bytes(range(128, 256)) * 64)
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (_slip_away, "legacy.slip_missing"),
+        (_slip_a_folder, "legacy.source_unreadable"),
+        (_slip_empty, "legacy.slip_unreadable"),
+        (_slip_of_something_else, "legacy.slip_unreadable"),
+        (_residents_away, "legacy.file_missing"),
+        (_residents_a_folder, "legacy.source_unreadable"),
+        (_residents_a_pipe, "legacy.source_unreadable"),
+        (_residents_empty, "legacy.empty_file"),
+        (_residents_noise, "legacy.wrong_encoding"),
+    ],
+)
+def test_an_extract_that_cannot_be_read_is_one_message_with_the_next_step(
+    settings: Config,
+    extracts: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], None],
+    code: str,
+) -> None:
+    """R-1-2.6-MIG-01: file and remedy on two lines, exit code 1, nobody's data, and a pipe is not waited for."""
+    folder = tmp_path / "extract"
+    shutil.copytree(extracts[HIRONO], folder)
+    damage(folder)
+    assert main(_import("--source", str(folder), "--dry-run")) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert code in told[0]
+    assert told[1].startswith("      -> ")
+    assert "渡邊" not in "".join(told)
