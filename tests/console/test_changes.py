@@ -273,3 +273,63 @@ async def test_one_page_saved_from_two_tabs_at_once_is_one_case(clerk: Browser, 
     answers = await asyncio.gather(*(clerk.post(path, form) for _ in range(3)))
     assert len({str(a.url) for a in answers}) == 1
     assert "/cases/" in str(answers[0].url), text_of(answers[0].text)
+
+
+async def test_a_naturalisation_is_entered_from_a_notice_and_shown(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """国籍喪失, then 帰化等: the record shows the items of the new kind, the history both halves."""
+    path = f"/residents/{home[1]}/changes/nationality"
+    notice = {"source": "administration", "document": "not_needed"}
+    given = {
+        "name": "SOSO HANAKO", "name_kana": "ソウソウ　ハナコ", "name_roman": "SOSO HANAKO",
+        "nationality": "ブラジル", "category": "中長期在留者", "residence_status": "定住者", "card_number": "ZY12345678XW",
+    }  # fmt: skip
+    await clerk.get(path)
+    for page in [first("R8-3101", reason="entry_nationality_lost"), given]:
+        carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+        answer = await clerk.post(path, {**carried, **page, "go": "next"})
+    assert answer.status_code == 422
+    assert "通知または職権で処理します" in answer.text, text_of(answer.text)
+    start = first("R8-3101", reason="entry_nationality_lost", **notice)
+    await confirm(second, await go_through(clerk, path, [start, given]))
+    answer = await clerk.get(f"/residents/{home[1]}")
+    assert "職権記載（国籍喪失）" in answer.text
+    assert "中長期在留者" in answer.text
+    back = {
+        "name": "相双　花子", "name_kana": "ソウソウ　ハナコ", "registered_domicile": "福島県いわき市平字梅本21番地",
+        "family_head": "相双　一郎",
+    }  # fmt: skip
+    await confirm(second, await go_through(clerk, path, [first("R8-3102", reason="entry_naturalised", **notice), back]))
+    answer = await clerk.get(f"/residents/{home[1]}")
+    assert "職権記載（帰化等）" in answer.text
+    assert "相双　花子" in text_of(answer.text).replace(" ", "　")
+
+
+async def test_a_record_is_reissued_from_its_page(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """改製: by hand and by authority; the remarks carried over are on the record."""
+    path = f"/residents/{home[2]}/changes/remake"
+    start = first("R8-3111", reason="entry_reissue", source="administration", document="not_needed")
+    number = await go_through(clerk, path, [start, {"carried_remarks": "移記した備考"}])
+    await confirm(second, number)
+    answer = await clerk.get(f"/residents/{home[2]}")
+    assert "改製" in answer.text
+    assert "移記した備考" in answer.text
+
+
+async def test_a_notice_handed_back_is_filled_in_again(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
+    """差戻し: what was typed of a 帰化・国籍喪失 is there when it is entered again."""
+    path = f"/residents/{home[2]}/changes/nationality"
+    given = {
+        "name": "SOSO SABURO", "name_kana": "ソウソウ　サブロウ", "nationality": "ペルー", "category": "中長期在留者",
+        "residence_expires": "R10.4.1",
+    }  # fmt: skip
+    start = first("R8-3121", reason="entry_nationality_lost", source="administration", document="not_needed")
+    number = await go_through(clerk, path, [start, given])
+    await second.get(f"/cases/{number}")
+    await second.post(f"/cases/{number}/hand-back", {"comment": "区分を確かめてください"})
+    await clerk.get(f"/cases/{number}/again")
+    carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+    assert carried["name"] == ["SOSO　SABURO"]
+    assert carried["nationality"] == ["ペルー"]
+    assert carried["residence_expires"] == ["令和10年4月1日"]

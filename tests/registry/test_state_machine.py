@@ -106,3 +106,32 @@ def test_the_same_changes_in_the_same_order_make_the_same_register(seed: int) ->
 
     first, second = _play(seed, 30), _play(seed, 30)
     assert bare(first) == bare(second)
+
+
+def test_the_random_changes_reach_every_form_that_the_town_knows() -> None:
+    """帰化, 国籍喪失, 改製 and 再製 occur among the others, are followed by others, and are taken back."""
+    seen: set[str] = set()
+    after: set[str] = set()
+    taken_back: set[str] = set()
+    for seed in range(60):
+        town = Town(seed)
+        for _ in range(60):
+            town.today += dt.timedelta(days=town.random.randint(0, 5))
+            proposed = town.propose()
+            if proposed is None:
+                continue
+            change, scene, allowed = town.judge(proposed)
+            if not allowed:
+                continue
+            if scene.event is not None:
+                taken_back.add(scene.event.reason)
+            touched = {v.atena_no for v in town.commit(change, scene)}
+            earlier = {town.events[v.event_no].reason for a in touched for v in town.records[a] if v.event_no}
+            seen.add(change.reason)
+            after |= earlier - {change.reason}
+            for day in (town.today, dt.date.max):
+                assert whole(town, day) == []
+    wanted = {"entry_naturalised", "entry_nationality_lost", "entry_reissue", "entry_restored"}
+    assert wanted | {"removal_nationality_lost"} <= seen
+    assert wanted <= after
+    assert wanted - {"entry_naturalised"} <= taken_back

@@ -8,7 +8,7 @@ import random
 import msgspec
 from tests.registry.conftest import family, newcomer
 
-from juki.dates import JST, from_date
+from juki.dates import JST, RegistryDate, from_date
 from juki.numbers import in_house_number
 from juki.registry import changes, rules
 from juki.registry.model import (
@@ -19,13 +19,17 @@ from juki.registry.model import (
     Death,
     Drawn,
     Event,
+    Foreigner,
     HeadChange,
+    Kind,
     MoveOut,
+    NationalityChange,
     Newcomer,
     Place,
     Position,
     Record,
     Relocate,
+    Remake,
     Scene,
     Status,
     as_of,
@@ -75,7 +79,21 @@ class Town:
         day = self.today - dt.timedelta(days=self.random.randint(0, 10))
         homes = self.homes()
         kind = self.random.choice(
-            ["move_in", "move_in", "relocate", "relocate", "birth", "death", "move_out", "correct", "head", "cancel"]
+            [
+                *(
+                    "move_in",
+                    "move_in",
+                    "relocate",
+                    "relocate",
+                    "birth",
+                    "death",
+                    "move_out",
+                    "correct",
+                    "head",
+                    "cancel",
+                ),
+                *("nationality", "nationality", "remake"),
+            ]
         )
         if kind == "move_in" or not homes:
             relations = ["世帯主", "妻", "子", "母", "弟"][: self.random.randint(1, 5)]
@@ -129,10 +147,33 @@ class Town:
                     version_no=self.random.choice(versions).version_no,
                     items={"basic.name": f"訂正{self.random.choice(NAMES)}　{self.random.choice(NAMES)}"},
                 )
+            case "nationality":
+                return self._nationality(some[0], when)
+            case "remake":
+                reason = self.random.choice(["entry_reissue", "entry_restored"])
+                return Remake(occurred_on=when, reason=reason, atena_no=some[0].atena_no)
             case "head":
                 return HeadChange(occurred_on=when, household=setai_no, positions=tuple(self._heads(members[::-1])))
             case _:
                 return Cancel(occurred_on=when, event_no=self.random.choice(sorted(self.events)))
+
+    def _nationality(self, person: Record, when: RegistryDate) -> Change:
+        """Whoever is Japanese loses the nationality, or is struck out for it; whoever is not is naturalised."""
+        name = f"改名{self.random.choice(NAMES)}　{self.random.choice(NAMES)}"
+        if person.kind is Kind.FOREIGN:
+            domicile = {"registered_domicile": "福島県いわき市平1番地", "family_head": name}
+            return NationalityChange(
+                occurred_on=when, reason="entry_naturalised", atena_no=person.atena_no, name=name, **domicile
+            )
+        if self.random.random() < 0.3:
+            return Death(occurred_on=when, reason="removal_nationality_lost", atena_no=person.atena_no)
+        return NationalityChange(
+            occurred_on=when,
+            reason="entry_nationality_lost",
+            atena_no=person.atena_no,
+            name=name,
+            foreigner=Foreigner(nationality="ブラジル", category="中長期在留者"),
+        )
 
     def _heads(self, members: list[Record]) -> list[Position]:
         """The first of some people as head, the others as what they may be to anybody."""
@@ -219,6 +260,10 @@ def whole(town: Town, day: dt.date) -> list[str]:
             wrong.append(f"{setai_no} on {day} carries another head's name")
         if sorted(m.member_order for m in members) != list(range(1, len(members) + 1)):
             wrong.append(f"{setai_no} on {day} has no order of members")
+        for m in members:
+            foreign = m.kind is Kind.FOREIGN
+            if foreign != (m.foreigner is not None) or foreign == (m.domicile is not None):
+                wrong.append(f"{m.atena_no} on {day} has items of the other kind")
         if len({m.address.address for m in members if m.address}) != 1:
             wrong.append(f"{setai_no} on {day} has two addresses")
     return wrong

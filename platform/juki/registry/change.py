@@ -139,7 +139,7 @@ class Birth(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
 class Death(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="death", tag_field="form"):
     """死亡, 職権消除: one resident is struck out. `positions` settles who heads those left behind."""
 
-    reason: str = "death"  # death, removal and the two of nationality
+    reason: str = "death"  # death, removal, removal_nationality_lost
     atena_no: str
     positions: tuple[Position, ...] = ()
 
@@ -184,6 +184,34 @@ class Amend(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag=
     my_number_source: NumberSource = NumberSource.STATED
 
 
+class NationalityChange(
+    _Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="nationality", tag_field="form"
+):
+    """帰化等, 国籍喪失 of a resident who stays one: `name` is the name from `occurred_on` on.
+
+    本籍 and 筆頭者 belong to 帰化等; `foreigner` and the names in other letters belong to 国籍喪失. Who may not stay after losing the
+    nationality is struck out by `Death` with the reason 職権消除（国籍喪失）.
+    """
+
+    reason: str  # entry_naturalised, entry_nationality_lost
+    atena_no: str
+    name: str
+    name_kana: str = ""
+    registered_domicile: str = ""  # 本籍
+    family_head: str = ""  # 筆頭者
+    name_roman: str = ""
+    name_kanji: str = ""
+    foreigner: Foreigner | None = None
+
+
+class Remake(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="remake", tag_field="form"):
+    """改製, 再製: the record of one resident is written anew. `carried_remarks` is the 備考 that goes over at 改製."""
+
+    reason: str  # entry_reissue, entry_restored
+    atena_no: str
+    carried_remarks: str = ""
+
+
 class HeadChange(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="head_change", tag_field="form"):
     """世帯主変更, 世帯分離, 世帯合併, 世帯変更: people keep their address and change their place.
 
@@ -204,13 +232,26 @@ class Cancel(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag
     event_no: int
 
 
-Change: TypeAlias = MoveIn | Relocate | Birth | Death | MoveOut | MoveInNotice | Correct | Amend | HeadChange | Cancel
+Change: TypeAlias = (
+    MoveIn
+    | Relocate
+    | Birth
+    | Death
+    | MoveOut
+    | MoveInNotice
+    | Correct
+    | Amend
+    | NationalityChange
+    | Remake
+    | HeadChange
+    | Cancel
+)
 
 REASONS_OF: Final[dict[type[Change], tuple[str, ...]]] = {
     MoveIn: ("move_in", "move_in_abroad", "entry"),
     Relocate: ("relocate",),
     Birth: ("birth",),
-    Death: ("death", "removal"),
+    Death: ("death", "removal", "removal_nationality_lost"),
     MoveOut: ("move_out", "move_out_abroad"),
     MoveInNotice: ("amend",),
     Correct: ("correct", "amend"),
@@ -228,10 +269,14 @@ REASONS_OF: Final[dict[type[Change], tuple[str, ...]]] = {
         "alias_entry",
         "alias_removal",
     ),
+    NationalityChange: ("entry_naturalised", "entry_nationality_lost"),
+    Remake: ("entry_reissue", "entry_restored"),
     HeadChange: ("head_change", "household_split", "household_merge", "household_move"),
     Cancel: ("cancel_add", "cancel_remove", "cancel_amend"),
 }
-"""Which reasons each form serves. The reasons of 帰化, 国籍喪失, 改製 and 再製 stand in the table and have no form yet."""
+"""Which reasons each form serves. 職権消除（帰化等）, 改製 and 再製 among the removals have no form of their own: they are written
+on the version struck out by the entry of the same day.
+"""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,19 @@ import msgspec
 from juki import dates
 from juki.dates import RegistryDate
 from juki.problem import Invalid
-from juki.registry import birth, cancel, correct, death, head_change, items, move_in, move_out, relocate
+from juki.registry import (
+    birth,
+    cancel,
+    correct,
+    death,
+    head_change,
+    items,
+    move_in,
+    move_out,
+    nationality,
+    relocate,
+    remake,
+)
 from juki.registry.change import (
     Amend,
     Birth,
@@ -22,8 +34,10 @@ from juki.registry.change import (
     MoveIn,
     MoveInNotice,
     MoveOut,
+    NationalityChange,
     Newcomer,
     Relocate,
+    Remake,
 )
 from juki.registry.query import digits
 from juki.registry.resident import Record
@@ -52,6 +66,10 @@ def check(change: Change, scene: Scene, code_rule: str) -> Findings:
             return correct.check(change, scene, code_rule)
         case Amend():
             return correct.check_amend(change, scene, code_rule)
+        case NationalityChange():
+            return nationality.check(change, scene)
+        case Remake():
+            return remake.check(change, scene)
         case HeadChange():
             return head_change.check(change, scene)
         case Cancel():
@@ -84,6 +102,10 @@ def _apply(change: Change, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
             return correct.apply(change, scene, drawn)
         case Amend():
             return correct.apply_amend(change, scene, drawn)
+        case NationalityChange():
+            return nationality.apply(change, scene, drawn)
+        case Remake():
+            return remake.apply(change, scene, drawn)
         case HeadChange():
             return head_change.apply(change, scene, drawn)
         case Cancel():
@@ -122,7 +144,7 @@ def subjects(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]]:
             return change.atena_nos, ()
         case Death():
             return (change.atena_no, *(p.atena_no for p in change.positions)), ()
-        case Correct() | Amend():
+        case Correct() | Amend() | NationalityChange() | Remake():
             return (change.atena_no,), ()
         case HeadChange():
             return change.atena_nos, (change.household, *_some(change.setai_no))
@@ -148,6 +170,8 @@ def numbers(change: Change) -> dict[str, tuple[str, str]]:
         found[f"{path}.my_number"] = ("my_number", person.my_number)
         found[f"{path}.resident_code"] = ("resident_code", person.resident_code)
         found[f"{path}.card"] = ("card", person.foreigner.card_number if person.foreigner else "")
+    if isinstance(change, NationalityChange) and change.foreigner is not None:
+        found["foreigner.card_number"] = ("card", change.foreigner.card_number)
     if isinstance(change, Correct | Amend):
         for path, kind in ((_MY_NUMBER, "my_number"), (_RESIDENT_CODE, "resident_code")):
             found[f"items.{path}"] = (kind, str(change.items.get(path, "")))

@@ -10,7 +10,7 @@ from juki.registry import rules
 from juki.registry.change import Death, Findings
 from juki.registry.members import place
 from juki.registry.reason import reason_name
-from juki.registry.resident import Record, Removal, Status
+from juki.registry.resident import Kind, Record, Removal, Status
 from juki.registry.scene import Drawn, Scene, outcome
 
 REMOVED = frozenset(
@@ -24,7 +24,11 @@ REMOVED = frozenset(
 
 def check(change: Death, scene: Scene) -> Findings:
     """A resident on that day; two or more left without a head need a 世帯主変更 in the same case."""
-    return rules.check_resident(scene, change.atena_no, _day(change, scene), "atena_no")
+    found = rules.check_resident(scene, change.atena_no, _day(change, scene), "atena_no")
+    held = scene.now(change.atena_no, _day(change, scene))
+    if change.reason == "removal_nationality_lost" and held is not None and held.kind is Kind.FOREIGN:
+        found += rules.error("registry.not_for_foreigner", "reason")
+    return found
 
 
 def _day(change: Death, scene: Scene) -> dt.date:

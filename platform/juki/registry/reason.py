@@ -39,6 +39,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     future_allowed: bool = False  # 異動日 may lie ahead (転出 only)
     unknown_allowed: bool = False  # 異動日 may be an unknown or impossible day (出生, 死亡, 失踪)
     notify_within_days: int = 0  # a later notification is an alert; 0 where the law sets no such term
+    authority_only: bool = False  # only on the notice or act of an authority, never brought to the counter
     only_kind: str = ""  # "japanese" or "foreign" where the reason exists for one kind alone
 
 
@@ -53,22 +54,30 @@ REASONS: Final[dict[str, Reason]] = _table(
     Reason(code="move_in", name="国内転入", group=_E, ground=_EITHER, notify_within_days=14),
     Reason(code="move_in_abroad", name="国外転入等", group=_E, ground=_EITHER, notify_within_days=14),
     Reason(code="birth", name="出生", group=_E, ground=_EITHER, unknown_allowed=True, notify_within_days=14),
-    Reason(code="entry_naturalised", name="職権記載（帰化等）", group=_E, only_kind="japanese"),
-    Reason(code="entry_nationality_lost", name="職権記載（国籍喪失）", group=_E, only_kind="foreign"),
+    Reason(code="entry_naturalised", name="職権記載（帰化等）", group=_E, authority_only=True, only_kind="japanese"),
+    Reason(
+        code="entry_nationality_lost", name="職権記載（国籍喪失）", group=_E, authority_only=True, only_kind="foreign"
+    ),
     Reason(code="entry", name="職権記載", group=_E),
-    Reason(code="entry_reissue", name="改製", group=_E),
-    Reason(code="entry_restored", name="再製", group=_E),
+    Reason(code="entry_reissue", name="改製", group=_E, authority_only=True),
+    Reason(code="entry_restored", name="再製", group=_E, authority_only=True),
     Reason(code="cancel_add", name="異動の取消し（増）", group=_E),
     Reason(code="move_out", name="国内転出", group=_R, ground=_EITHER, future_allowed=True, notify_within_days=14),
     Reason(
         code="move_out_abroad", name="国外転出", group=_R, ground=_EITHER, future_allowed=True, notify_within_days=14
     ),
     Reason(code="death", name="死亡", group=_R, ground=_EITHER, unknown_allowed=True, notify_within_days=7),
-    Reason(code="removal_naturalised", name="職権消除（帰化等）", group=_R, only_kind="foreign"),
-    Reason(code="removal_nationality_lost", name="職権消除（国籍喪失）", group=_R, only_kind="japanese"),
+    Reason(code="removal_naturalised", name="職権消除（帰化等）", group=_R, authority_only=True, only_kind="foreign"),
+    Reason(
+        code="removal_nationality_lost",
+        name="職権消除（国籍喪失）",
+        group=_R,
+        authority_only=True,
+        only_kind="japanese",
+    ),
     Reason(code="removal", name="職権消除", group=_R, unknown_allowed=True),
-    Reason(code="removal_reissue", name="改製", group=_R),
-    Reason(code="removal_restored", name="再製", group=_R),
+    Reason(code="removal_reissue", name="改製", group=_R, authority_only=True),
+    Reason(code="removal_restored", name="再製", group=_R, authority_only=True),
     Reason(code="cancel_remove", name="異動の取消し（減）", group=_R),
     Reason(code="relocate", name="転居", group=_A, ground=_EITHER, notify_within_days=14),
     Reason(code="minor", name="軽微な修正", group=_A),

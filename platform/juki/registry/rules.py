@@ -72,6 +72,8 @@ def check_reception(reception: Reception, reason: Reason) -> Findings:
     if reception.channel not in _WAYS[reception.source]:
         found += error("registry.channel_not_allowed", "reception.channel")
     by_form = reception.source not in _AUTHORITIES
+    if reason.authority_only and by_form:
+        found += error("registry.notice_needed", "reception.source")
     if reason.ground is Ground.NOTIFICATION and not by_form:
         found += error("registry.ground_mismatch", "reception.source")
     if by_form and not reception.notifier.strip():

@@ -11,7 +11,7 @@ import msgspec
 from juki.personal import Personal
 from juki.registry.members import settle
 from juki.registry.resident import Record, Status
-from juki.registry.timeline import Event, as_of, same_content, timeline, weave
+from juki.registry.timeline import Event, as_of, next_version_no, same_content, timeline, weave
 
 
 class Scene(Personal, frozen=True, kw_only=True):
@@ -83,6 +83,18 @@ def outcome(
             continue
         fresh += weave(versions, before or record, record, day, force=(force or {}).get(atena_no, frozenset()))
     return tuple(fresh)
+
+
+def halves(scene: Scene, gone: Record, day: dt.date, fresh: tuple[Record, ...]) -> tuple[Record, ...]:
+    """消除 and 記載 on one day: the version struck out comes before the new ones of the same resident, which move up by one."""
+    first = next_version_no(scene.records.get(gone.atena_no, ()))
+    struck = msgspec.structs.replace(
+        gone, version_no=first, valid_from=day, corrects_version=None, cancels_version=None
+    )
+    moved = (
+        msgspec.structs.replace(v, version_no=v.version_no + 1) if v.atena_no == gone.atena_no else v for v in fresh
+    )
+    return (struck, *moved)
 
 
 def reseat(scene: Scene, fresh: tuple[Record, ...]) -> tuple[Record, ...]:

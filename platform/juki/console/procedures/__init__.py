@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from juki.console.procedures import amending, household, joining, leaving
+from juki.console.procedures import amending, household, joining, leaving, status
 from juki.console.procedures.again import Refilled, refilled
 from juki.console.procedures.findings import field_of, place_findings, place_problem
 from juki.console.procedures.notice import reception
@@ -21,6 +21,8 @@ PROCEDURES: Final = {
         Procedure(
             slug="head-change", title="世帯主変更", steps=household.head_change_steps, build=household.head_change
         ),
+        Procedure(slug="nationality", title="帰化・国籍喪失", steps=status.nationality_steps, build=status.nationality),
+        Procedure(slug="remake", title="改製・再製", steps=status.remake_steps, build=status.remake),
         Procedure(slug="correct", title="誤記修正・職権修正", steps=amending.correct_steps, build=amending.correct),
         Procedure(slug="cancel", title="異動の取消し", steps=amending.cancel_steps, build=amending.cancel),
     )

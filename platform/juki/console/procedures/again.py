@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from juki import dates
 from juki.console.procedures.amending import CORRECTIONS
+from juki.console.procedures.status import nationality_values
 from juki.personal import Personal
 from juki.registry.model import (
     Birth,
@@ -13,14 +14,17 @@ from juki.registry.model import (
     Change,
     Correct,
     Death,
+    Foreigner,
     HeadChange,
     MoveIn,
     MoveOut,
+    NationalityChange,
     Newcomer,
     Place,
     Position,
     Reception,
     Relocate,
+    Remake,
 )
 
 
@@ -50,6 +54,12 @@ def refilled(change: Change, reception: Reception, known: Sequence[str]) -> Refi
             return _form("move-out", change.atena_nos[0], values | _place("to", change.destination), change, reception)
         case HeadChange() if about and not change.atena_nos:
             return _form("head-change", about, _positions(change.positions), change, reception)
+        case NationalityChange():
+            values = nationality_values(change) | _expires(change.foreigner)
+            return _form("nationality", change.atena_no, values, change, reception)
+        case Remake():
+            values = {"carried_remarks": [change.carried_remarks]}
+            return _form("remake", change.atena_no, values, change, reception)
         case Correct() if len(change.items) <= CORRECTIONS:
             return _form("correct", change.atena_no, _corrections(change), change, reception)
         case Cancel() if about:
@@ -110,6 +120,11 @@ def _newcomer(n: int, person: Newcomer) -> dict[str, list[str]]:
         "card_number": held.card_number if held else "",
     }
     return {f"p{n}_{name}": [text] for name, text in values.items()}
+
+
+def _expires(held: Foreigner | None) -> dict[str, list[str]]:
+    expires = held.residence_expires if held is not None else None
+    return {"residence_expires": [dates.wareki(expires) if expires else ""]}
 
 
 def _place(prefix: str, place: Place) -> dict[str, list[str]]:

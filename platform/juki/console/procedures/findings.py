@@ -30,6 +30,8 @@ def field_of(path: str) -> str:
         return f"p{parts[1]}_{parts[-1]}"
     if parts[0] == "person" and len(parts) > 1:
         return f"p0_{parts[-1]}"
+    if parts[0] == "foreigner":
+        return parts[1] if len(parts) > 1 else "nationality"
     heads = {"address": "to", "destination": "to", "previous_address": "from"}
     if parts[0] in heads:
         return f"{heads[parts[0]]}_{parts[1] if len(parts) > 1 else 'text'}"

@@ -47,7 +47,11 @@ def relocate(about: About, form: Form) -> Change:
 def death_steps(about: About, persons: int) -> list[Step]:
     """死亡・職権消除: the pages."""
     return [
-        first_page("異動日（死亡の日）", (("death", "死亡"), ("removal", "職権消除")), unknown=True),
+        first_page(
+            "異動日（死亡の日）",
+            (("death", "死亡"), ("removal", "職権消除"), ("removal_nationality_lost", "職権消除（国籍喪失）")),
+            unknown=True,
+        ),
         Step(title="残る人の続柄", fields=positions(about, but=about.atena_no), lead=UNCHANGED),
     ]
 
