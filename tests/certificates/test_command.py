@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 from collections.abc import Callable
 
@@ -29,7 +30,7 @@ async def test_the_end_of_day_sweep_forgets_old_papers_of_every_municipality(
     for hours in (30, 1):
         async with operation(fleet, caller(), "test.spool", purpose="試験") as op:
             held = Held(application=application(), versions={})
-            number = await store.add_application(op, bytes([hours]) * 32, held, op.now.replace(year=op.now.year + 1))
+            number = await store.add_application(op, bytes([hours]) * 32, held, op.now + dt.timedelta(days=365))
             await store.spool(op, number, b"%PDF-")
         if hours == 30:
             await _age(config)

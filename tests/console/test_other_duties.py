@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import re
 from collections.abc import AsyncIterator
 
@@ -11,6 +12,7 @@ import pytest_asyncio
 from litestar import Litestar
 from tests.web.counter import Browser, Town, family, settle, text_of
 
+from juki.dates import today_in_japan
 from juki.tenancy import Fleet
 
 
@@ -38,8 +40,9 @@ async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reaso
     (atena_no,) = await settle(fleet, family("支援", "シエン")[:1])
     await protector.state_purpose("protection")
     await protector.get(f"/residents/{atena_no}/protection")
+    begun = today_in_japan(fleet.clock()) - dt.timedelta(days=20)  # so that it is too early to renew
     answer = await protector.post(
-        f"/residents/{atena_no}/protection", {"starts_on": "R8.11.1", "wishes": ["browsing", "copies"]}
+        f"/residents/{atena_no}/protection", {"starts_on": begun.isoformat(), "wishes": ["browsing", "copies"]}
     )
     assert "支援措置の対象者です" in answer.text, text_of(answer.text)
     await clerk.state_purpose("certificate")

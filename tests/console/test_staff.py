@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import re
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,10 @@ from tests.web.counter import IWAKI, OFFICE, Browser, Town, build, people, text_
 from juki.access.bootstrap import People, Person, bootstrap
 from juki.access.model import system
 from juki.audit import operation
-from juki.tenancy import Fleet
+from juki.dates import today_in_japan
+from juki.tenancy import Fleet, system_clock
+
+TERM = (today_in_japan(system_clock()) + dt.timedelta(days=90)).isoformat()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -63,7 +67,7 @@ async def test_a_duty_is_asked_for_once_and_approved_by_another(head: Browser, p
     """R-1-3.3-PRV-01: 申請 by one, 承認 by another; a page sent twice asks once."""
     clerk = town.secrets("uketsuke").operator_id
     await head.get("/staff")
-    asked = {**head.hidden(), "operator": clerk, "duty": "支援措置", "valid_until": "R9.3.31"}
+    asked = {**head.hidden(), "operator": clerk, "duty": "支援措置", "valid_until": TERM}
     answers = await asyncio.gather(*(head.post("/staff/grants", asked) for _ in range(2)))
     numbers = {str(a.url).partition("no=")[2] for a in answers}
     assert len(numbers) == 1, [text_of(a.text)[:300] for a in answers]
@@ -87,7 +91,7 @@ async def test_a_duty_of_another_department_is_refused_beside_the_form(head: Bro
     """R-A-2.3-USE-01: the duty table says which department does what; a term over a year is refused too."""
     auditor = town.secrets("kansa").operator_id
     await head.get("/staff")
-    answer = await head.post("/staff/grants", {"operator": auditor, "duty": "窓口", "valid_until": "R9.3.31"})
+    answer = await head.post("/staff/grants", {"operator": auditor, "duty": "窓口", "valid_until": TERM})
     assert answer.status_code == 422
     assert "この課では行わない事務" in answer.text, text_of(answer.text)
     answer = await head.post("/staff/grants", {"operator": auditor, "duty": "監査", "valid_until": "R20.3.31"})

@@ -27,7 +27,7 @@ async def client(fleet: Fleet) -> NewClient:
     """A consuming system of いわき市."""
     caller = system(IWAKI, "test", {"account.approve"})
     async with operation(fleet, caller, "access.client", purpose="試験", right="account.approve") as op:
-        return await machines.register(op.work, "税務システム", [SCOPE], dt.date(2030, 3, 31))
+        return await machines.register(op.work, "税務システム", [SCOPE], fleet.clock().date() + dt.timedelta(days=365))
 
 
 def assertion(client: NewClient, fleet: Fleet, secret: str = "", **changed: Any) -> str:
