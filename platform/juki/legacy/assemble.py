@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Final, cast, get_type_hints
@@ -11,7 +12,7 @@ from typing import Any, Final, cast, get_type_hints
 import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
-from juki.legacy.cells import Loader, item_rules, ordering_day
+from juki.legacy.cells import Loader, calendar_day, item_rules, ordering_day
 from juki.legacy.columns import Column, ColumnRun, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
@@ -35,6 +36,14 @@ _ENUMS: Final[dict[str, Callable[[str], Any]]] = {"basic.sex": Sex, "sex": Sex}
 _REMEMBERED: Final = 4096
 _PERSONAL: Final = frozenset({"basic", "domicile", "my_number", "resident_code", "entitlements"})  # no two people alike
 _MIDNIGHT: Final = dt.time(0, 0, tzinfo=JST)
+_STATUSES: Final = {status.value: status for status in Status}
+_KINDS: Final = {kind.value: kind for kind in Kind}
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _midnight(day: dt.date) -> dt.datetime:
+    """The instant at which an office day began."""
+    return dt.datetime.combine(day, _MIDNIGHT)
 
 
 class Incoming(Personal, frozen=True, kw_only=True):
@@ -253,7 +262,7 @@ class ResidentRows:
             occurred_on=occurred,
             notified_on=notified,
             processed_on=processed,
-            known_from=dt.datetime.combine(processed, _MIDNIGHT),
+            known_from=_midnight(processed),
             entered_by=MIGRATION.code,
             confirmed_by=MIGRATION.code,
             remarks=self._get(values, "event.remarks", ""),
@@ -263,7 +272,7 @@ class ResidentRows:
         date: RegistryDate | None = self._get(values, path)
         if date is None:
             return None
-        day = date.to_date()
+        day = calendar_day(date)
         if day is not None and day > self._today:
             faults.append(Fault(self._items[path], "date.in_future"))
         return day
@@ -276,8 +285,8 @@ class ResidentRows:
             setai_no=self._get(values, "setai_no"),
             member_order=self._get(values, "member_order", 0),
             is_head=self._get(values, "is_head", False),
-            status=Status(self._get(values, "status")),
-            kind=Kind(self._get(values, "kind", "japanese")),
+            status=_STATUSES[self._get(values, "status")],
+            kind=_KINDS[self._get(values, "kind", "japanese")],
             valid_from=ordering_day(event.occurred_on),
             known_from=event.known_from,
             **groups,

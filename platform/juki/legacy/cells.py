@@ -281,6 +281,12 @@ def _month(text: str) -> tuple[int, int, int, str] | None:
 
 
 @lru_cache(maxsize=_DAYS_REMEMBERED)
+def calendar_day(date: RegistryDate) -> dt.date | None:
+    """The day a date is, None where it is unknown, impossible or open."""
+    return date.to_date()
+
+
+@lru_cache(maxsize=_DAYS_REMEMBERED)
 def ordering_day(date: RegistryDate) -> dt.date:
     """The day a date sorts by; a register has some forty thousand of them."""
     return date.sort_date()

@@ -52,7 +52,7 @@ def index_row(indexer: BlindIndex, record: Record) -> tuple[object, ...] | None:
     if basic is None or record.status is Status.VOID:
         return None
     spread = record.setai_no
-    family, _ = parts_of(basic.name)
+    family, given = map(letters.fold, parts_of(basic.name))  # parts come again and again, whole names hardly do
     kana: list[int] = []
     for reading in kanas_of(basic):
         parts = [letters.kana_key(part) for part in parts_of(reading)]
@@ -61,8 +61,8 @@ def index_row(indexer: BlindIndex, record: Record) -> tuple[object, ...] | None:
     return (
         record.atena_no,
         record.version_no,
-        indexer.name_tag("family", letters.fold(family), spread),
-        indexer.name_tag("full", letters.fold(basic.name), record.atena_no),
+        indexer.name_tag("family", family, spread),
+        indexer.name_tag("full", family + given, record.atena_no),
         _other_tags(indexer, record, spread),
         list(dict.fromkeys(kana)) or None,
         indexer.birth_tokens(basic.birth.iso(), record.atena_no) if basic.birth.year > 0 else None,
