@@ -13,7 +13,18 @@ import pytest
 from juki.certificates.compose import OMITTED, Office, Sheet, compose, disclosed_items, fiscal_year, label
 from juki.certificates.model import Application, CertificateKind, Item
 from juki.dates import RegistryDate
-from juki.registry.model import Household, Place, Record, Removal, Status
+from juki.registry import changes
+from juki.registry.model import (
+    Drawn,
+    Household,
+    NationalityChange,
+    Place,
+    Record,
+    Remake,
+    Removal,
+    Scene,
+    Status,
+)
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "certificates"
 ALL = tuple(Item)
@@ -233,3 +244,59 @@ def test_a_foreign_name_is_printed_in_roman_letters_and_in_kanji_where_both_are_
     assert name_of(name="王　偉", name_roman="WANG WEI", name_kanji="王　偉") == "WANG WEI　王　偉"
     assert name_of(name="SMITH JOHN", name_roman="SMITH JOHN") == "SMITH JOHN"
     assert name_of(name="李　明") == "李　明"
+
+
+def _written_anew(record: Record, change: NationalityChange | Remake) -> tuple[Record, Record]:
+    """The record struck out and the one written, as a change makes them."""
+    scene = Scene(today=dt.date(2026, 11, 20), records={record.atena_no: (record,)})
+    struck, written = changes.apply(change, scene, Drawn())
+    return struck, written
+
+
+def test_a_paper_of_a_naturalised_resident_shows_the_domicile_and_nothing_foreign(
+    foreign: Callable[..., Record], application: Callable[..., Application], office: Office, now: dt.datetime
+) -> None:
+    """F-S1-02, 標準仕様書 1.2.2: 本籍・筆頭者 come, 国籍, 在留 and 通称 go, birth in 和暦; the 除票 keeps what was."""
+    record = foreign(1, version_no=1)
+    notice = NationalityChange(
+        occurred_on=RegistryDate(2026, 11, 10),
+        reason="entry_naturalised",
+        atena_no=record.atena_no,
+        name="山田　安奈",
+        registered_domicile="福島県いわき市平字梅本21番地",
+        family_head="山田　安奈",
+    )
+    struck, written = _written_anew(record, notice)
+    home = Household(setai_no=record.setai_no, members=(written,))
+    words = dict(compose(application(written, items=ALL), home, office, now=now).words())
+    assert (words["本籍"], words["筆頭者"]) == ("福島県いわき市平字梅本21番地", "山田　安奈")
+    assert words["氏名"].endswith("山田　安奈")
+    assert not {"国籍・地域", "在留資格", "在留カード等の番号", "通称", "通称の記載・削除"} & set(words)
+    home = Household(setai_no=record.setai_no, members=(struck,))
+    asked = application(struck, kind=CertificateKind.REMOVED, items=(Item.NATIONALITY,))
+    old = dict(compose(asked, home, office, now=now).words())
+    assert old["消除の事由"] == "職権消除（帰化等）"
+    assert record.foreigner is not None
+    assert old["国籍・地域"] == record.foreigner.nationality
+
+
+def test_a_paper_of_a_reissued_record_shows_what_holds_now(
+    japanese: Callable[..., Record], application: Callable[..., Application], office: Office, now: dt.datetime
+) -> None:
+    """改製: 異動前住所 and old 備考 are not printed any more, 転入前住所 is; nobody is taken for leaving."""
+    record = japanese(1, version_no=1)
+    assert record.address is not None
+    address = msgspec.structs.replace(record.address, moved_within_from=Place(text="福島県いわき市錦町1番地"))
+    record = msgspec.structs.replace(record, address=address)
+    reissue = Remake(occurred_on=RegistryDate(2026, 11, 10), reason="entry_reissue", atena_no=record.atena_no)
+    struck, written = _written_anew(record, reissue)
+    before, after = (
+        dict(compose(application(r, items=ALL), Household(setai_no=r.setai_no, members=(r,)), office, now=now).words())
+        for r in (record, written)
+    )
+    assert before["異動前住所"] == "福島県いわき市錦町1番地"
+    assert after["異動前住所"] not in (before["異動前住所"], OMITTED)
+    assert "転出予定" not in after["備考"]
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= {"異動前住所", "備考"}
+    assert struck.status is Status.REMOVED
