@@ -48,6 +48,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     follows: str = ""  # another field whose value is shown here until the clerk says otherwise
     group: str = ""  # heading under which it stands, where a page has several
     unknown_allowed: bool = False  # 年月日不詳 and the like, where the register allows it
+    needed_when: tuple[str, Sequence[str]] = ("", ())  # required where another field says one of these
     rule: Rule = ""  # what the text must be besides present and short enough
     folded: bool = False  # asked of few: closed until something stands in it
 
@@ -138,7 +139,7 @@ class Form:
     def _check(self, field: Field) -> None:
         values = [v for v in self._given.get(field.name, []) if v.strip()]
         if not values:
-            if field.required:
+            if field.required or self.text(field.needed_when[0]) in field.needed_when[1]:
                 self.wrong(field.name, NEEDED)
             return
         if field.options and field.kind != "hidden" and not set(values) <= {code for code, _ in field.options}:

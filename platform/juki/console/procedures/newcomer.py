@@ -20,6 +20,7 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
     """One person's page; a newborn has no numbers yet."""
     p = f"p{n}_"
     domicile, numbers, abroad = "戸籍の表示・旧氏", "番号", "外国人住民の場合"
+    japanese, foreign = (p + "kind", (Kind.JAPANESE.value,)), (p + "kind", (Kind.FOREIGN.value,))
     asked = [
         Field(name=p + "name", label="氏名", required=True, width="m", autofocus=True, hint="氏と名の間に全角の空白"),
         Field(name=p + "name_kana", label="フリガナ", required=True, width="m", rule="kana", hint="カタカナ"),
@@ -44,8 +45,16 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
             width="s",
             options=(("japanese", "日本人住民"), ("foreign", "外国人住民")),
         ),
-        Field(name=p + "registered_domicile", group=domicile, label="本籍", width="l", max=200),
-        Field(name=p + "family_head", group=domicile, label="筆頭者", width="m"),
+        Field(
+            name=p + "registered_domicile",
+            group=domicile,
+            label="本籍",
+            width="l",
+            max=200,
+            hint="日本人住民は必須",
+            needed_when=japanese,
+        ),
+        Field(name=p + "family_head", group=domicile, label="筆頭者", width="m", needed_when=japanese),
         Field(name=p + "former_surname", group=domicile, label="旧氏", width="s"),
         Field(name=p + "former_surname_kana", group=domicile, label="旧氏のフリガナ", width="s", rule="kana"),
     ]
@@ -82,9 +91,11 @@ def person_fields(n: int, *, newborn: bool = False) -> list[Field]:
         ]
     return [
         *asked,
-        Field(name=p + "nationality", group=abroad, folded=True, label="国籍・地域", width="m"),
+        Field(name=p + "nationality", group=abroad, folded=True, label="国籍・地域", width="m", needed_when=foreign),
         Field(name=p + "name_roman", group=abroad, folded=True, label="氏名（ローマ字）", width="m"),
-        Field(name=p + "category", group=abroad, folded=True, label="法第30条の45の区分", width="m"),
+        Field(
+            name=p + "category", group=abroad, folded=True, label="法第30条の45の区分", width="m", needed_when=foreign
+        ),
         Field(name=p + "residence_status", group=abroad, folded=True, label="在留資格", width="m"),
         Field(name=p + "residence_period", group=abroad, folded=True, label="在留期間", width="s"),
         Field(

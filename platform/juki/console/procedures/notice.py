@@ -54,7 +54,13 @@ def first_page(occurred: str, reasons: Sequence[Option] = (), *, unknown: bool =
             unknown_allowed=unknown,
         ),
         Field(name="notified_on", label="届出日", kind="date", width="s", hint="空欄は今日"),
-        Field(name="notifier", label="届出人の氏名", width="m"),
+        Field(
+            name="notifier",
+            label="届出人の氏名",
+            width="m",
+            hint="職権のほかは必須",
+            needed_when=("source", (Source.PERSON.value, Source.AGENT.value)),
+        ),
         Field(
             name="source",
             label="届出人の区分",

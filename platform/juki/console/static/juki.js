@@ -22,6 +22,14 @@ document.addEventListener("submit", (event) => {
 });
 window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((f) => delete f.dataset.sent));
 
+// What only foreign residents are asked opens with the choice.
+document.addEventListener("change", (event) => {
+  const field = event.target;
+  if (field instanceof HTMLSelectElement && field.name.endsWith("_kind") && field.value === "foreign") {
+    field.form.querySelector("details.fold")?.setAttribute("open", "");
+  }
+});
+
 // The first thing that is wrong gets the focus.
 const wrong = document.querySelector("[aria-invalid=true]");
 if (wrong) wrong.focus();
@@ -33,6 +41,9 @@ if (clock) {
   const [hour, minute] = clock.textContent.split(":").map(Number);
   setInterval(() => {
     const now = (hour * 60 + minute + Math.floor((Date.now() - start) / 60000)) % 1440;
+    if (hour * 60 + minute + (Date.now() - start) / 60000 >= 1440) {
+      document.querySelector("[data-day]").textContent = "日付が変わりました"; // the day is the server's to say
+    }
     clock.textContent = `${String(Math.floor(now / 60)).padStart(2, "0")}:${String(now % 60).padStart(2, "0")}`;
   }, 5000);
 }
