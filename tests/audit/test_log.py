@@ -199,6 +199,18 @@ async def test_no_role_of_a_service_changes_or_deletes_a_row(fleet: Fleet) -> No
                 assert row == (False,), f"{role} may change {table}"
 
 
+async def test_no_row_can_choose_the_transaction_that_gives_it_its_place(fleet: Fleet) -> None:
+    """R-A-3.3-LOG-03: a row under a made-up transaction would never be placed and so never be missed."""
+    with pytest.raises((psycopg.errors.InsufficientPrivilege, JukiError)):
+        async with fleet.session(IWAKI, write=True) as session:
+            await session.execute(
+                "INSERT INTO {t}.audit_row (op_no, part, kind, action, result, at, xid, body_sealed)"
+                " VALUES (9300000, 0, 'intent', 'x.y', '', now(), '1', '')"
+            )
+    async with fleet.session(IWAKI, write=False) as session:
+        assert await session.fetch("SELECT 1 FROM {t}.audit_row WHERE op_no = 9300000") == []
+
+
 async def test_the_stored_hash_is_the_one_the_verifier_computes(fleet: Fleet, caller: Callable[..., Caller]) -> None:
     """R-A-3.3-LOG-01: server and verifier agree on the canonical bytes, whatever stands in the columns."""
     await work(fleet, caller("resident.read"))

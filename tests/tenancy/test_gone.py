@@ -172,3 +172,31 @@ async def test_a_server_that_lets_nobody_in_is_worth_another_try(fresh_config: C
         await Fleet.open(fresh_config)
     assert caught.value.code == "db.not_open"
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "code"),
+    [
+        ('connection failed: FATAL:  role "juki_registry" does not exist', Misconfigured, "db.login_refused"),
+        ("connection failed: FATAL:  the database system is starting up", Unavailable, "db.not_open"),
+        ("connection failed: Connection refused", Unavailable, "db.gone"),
+    ],
+)
+def test_a_server_that_trusts_without_a_password_is_told_from_none(
+    monkeypatch: pytest.MonkeyPatch, config: Config, said: str, kind: type[Exception], code: str
+) -> None:
+    """Where a certificate or a system user counts, no password is ever asked for; what the server says still does."""
+
+    class Attempt:
+        used_password = False
+
+    class Failed(psycopg.OperationalError):
+        pgconn = Attempt()  # pyright: ignore[reportAssignmentType]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise Failed(said)
+
+    monkeypatch.setattr(psycopg, "connect", refuse)
+    with pytest.raises(kind) as caught:
+        connect(config, "registry")
+    assert caught.value.code == code

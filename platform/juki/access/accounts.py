@@ -91,7 +91,7 @@ async def register(work: Work, new: NewOperator, *, must_change: bool = True) ->
         profile=Profile(name=new.name, staff_no=new.staff_no),
     )
     await store.add_operator(work.session, work.ring, row)
-    handed, secret = _drawn(work, operator_id, new.login)
+    handed, secret = await _drawn(work, operator_id, new.login)
     await store.add_credential(work.session, work.ring, operator_id, work.now, secret, must_change=must_change)
     await store.add_account_event(work.session, operator_id, "registered", work.now, work.by.actor_id)
     return handed
@@ -102,11 +102,11 @@ def _staff_key(staff_no: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", staff_no).casefold() if c.isalnum())
 
 
-def _drawn(work: Work, operator_id: str, login: str) -> tuple[FirstSecrets, Secret]:
+async def _drawn(work: Work, operator_id: str, login: str) -> tuple[FirstSecrets, Secret]:
     """First secrets: as a person is handed them, and as they are kept."""
     password, otp_secret = credentials.new_password(), credentials.new_otp_secret()
     handed = FirstSecrets(operator_id=operator_id, login=login, password=password, otp_secret=otp_secret)
-    kept = Secret(password_digest=credentials.hash_password(password, work.policy), otp_secret=otp_secret)
+    kept = Secret(password_digest=await credentials.hash_password(password, work.policy), otp_secret=otp_secret)
     return handed, kept
 
 
@@ -182,7 +182,7 @@ async def reset(work: Work, operator_id: str) -> FirstSecrets:
     old = await store.credential(work.session, work.ring, account.operator_id)
     if old is None:
         raise NotFound("access.operator_unknown", "the account has no secrets")
-    handed, secret = _drawn(work, account.operator_id, account.login_name)
+    handed, secret = await _drawn(work, account.operator_id, account.login_name)
     await store.change_credential(work.session, work.ring, old, work.now, secret, must_change=True)
     await sessions.end_all(work, account.operator_id, "reset")
     await store.add_account_event(work.session, account.operator_id, "reset", work.now, work.by.actor_id)
@@ -198,7 +198,7 @@ async def prove_password(work: Work, password: str) -> Refused | None:
     held = await store.credential(work.session, work.ring, work.by.actor_id)
     if held is None or (held.locked_until is not None and held.locked_until > work.now):
         return Refused("access.locked", "the account is locked for a time")
-    if credentials.verify_password(password, held.secret.password_digest, work.policy):
+    if await credentials.verify_password(password, held.secret.password_digest, work.policy):
         return None
     if await sessions.count_failure(work, held):
         await sessions.end_all(work, held.operator_id, "locked")
@@ -212,13 +212,13 @@ async def change_password(work: Work, old_password: str, new_password: str) -> N
     """
     account = await find(work, work.by.actor_id)
     held = await store.credential(work.session, work.ring, account.operator_id)
-    if held is None or not credentials.verify_password(old_password, held.secret.password_digest, work.policy):
+    if held is None or not await credentials.verify_password(old_password, held.secret.password_digest, work.policy):
         raise Refused("access.login_failed", "the present password is wrong")
     credentials.check_new_password(new_password, account.login_name, account.profile.staff_no, work.policy)
-    if credentials.verify_password(new_password, held.secret.password_digest, work.policy):
+    if await credentials.verify_password(new_password, held.secret.password_digest, work.policy):
         raise Invalid("access.password_same", "the new password is the old one", fields={"password": "same"})
     secret = Secret(
-        password_digest=credentials.hash_password(new_password, work.policy), otp_secret=held.secret.otp_secret
+        password_digest=await credentials.hash_password(new_password, work.policy), otp_secret=held.secret.otp_secret
     )
     await store.change_credential(work.session, work.ring, held, work.now, secret, must_change=False)
     await sessions.lift_password_due(work, account.operator_id)
@@ -237,7 +237,7 @@ async def change_otp(work: Work, password: str, otp_secret: str, otp: str) -> No
     """
     account = await find(work, work.by.actor_id)
     held = await store.credential(work.session, work.ring, account.operator_id)
-    if held is None or not credentials.verify_password(password, held.secret.password_digest, work.policy):
+    if held is None or not await credentials.verify_password(password, held.secret.password_digest, work.policy):
         raise Refused("access.login_failed", "the present password is wrong")
     step = credentials.matching_step(otp_secret, otp, work.now, 0) if credentials.is_otp_secret(otp_secret) else None
     if step is None:

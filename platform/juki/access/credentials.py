@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -17,11 +20,15 @@ from pyotp.totp import TOTP
 from juki.access.model import Policy
 from juki.problem import Invalid
 
+_T = TypeVar("_T")
+
 OTP_STEP_SECONDS: Final = 30
 OTP_DRIFT_STEPS: Final = 1
+_HASHES_AT_ONCE: Final = 2
 _TOKEN_BYTES: Final = 32
 _ALPHABET: Final = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 _CODE_ALPHABET: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+_workers: Final = ThreadPoolExecutor(_HASHES_AT_ONCE, thread_name_prefix="argon2")
 
 
 def new_token(code: str) -> str:
@@ -80,22 +87,23 @@ def check_new_password(password: str, login_name: str, staff_no: str, policy: Po
         raise Invalid("access.password_weak", "the new password does not satisfy the rule", fields={"password": broken})
 
 
-def hash_password(password: str, policy: Policy) -> str:
-    """Argon2id digest with the policy's cost."""
-    return _hasher(policy.argon2_passes, policy.argon2_memory_kib).hash(password)
+async def hash_password(password: str, policy: Policy) -> str:
+    """Argon2id digest with the policy's cost; off the event loop, which it would hold up for a tenth of a second."""
+    return await _aside(_hasher(policy.argon2_passes, policy.argon2_memory_kib).hash, password)
 
 
-def verify_password(password: str, password_digest: str, policy: Policy) -> bool:
-    """True where the password is right; takes as long where it is not."""
+async def verify_password(password: str, password_digest: str, policy: Policy) -> bool:
+    """True where the password is right; takes as long where it is not. Off the event loop."""
+    hasher = _hasher(policy.argon2_passes, policy.argon2_memory_kib)
     try:
-        return _hasher(policy.argon2_passes, policy.argon2_memory_kib).verify(password_digest, password)
+        return await _aside(hasher.verify, password_digest, password)
     except (VerificationError, InvalidHashError):
         return False
 
 
-def waste_time(password: str, policy: Policy) -> None:
+async def waste_time(password: str, policy: Policy) -> None:
     """What a check costs, for a name that does not exist: the answer must not come sooner."""
-    verify_password(password, _decoy(policy.argon2_passes, policy.argon2_memory_kib), policy)
+    await verify_password(password, _decoy(policy.argon2_passes, policy.argon2_memory_kib), policy)
 
 
 def matching_step(secret: str, code: str, now: dt.datetime, last_step: int) -> int | None:
@@ -109,6 +117,11 @@ def matching_step(secret: str, code: str, now: dt.datetime, last_step: int) -> i
         if hmac.compare_digest(totp.at(step * OTP_STEP_SECONDS), code) and step > last_step:
             found = step
     return found
+
+
+async def _aside(work: Callable[..., _T], *given: str) -> _T:
+    """Done by a worker, so that nobody else's request waits; few at a time, for each takes the memory the policy says."""
+    return await asyncio.get_running_loop().run_in_executor(_workers, work, *given)
 
 
 @lru_cache(maxsize=8)

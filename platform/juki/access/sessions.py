@@ -74,7 +74,7 @@ async def login(work: Work, typed: Login, terminal: TerminalRow | None) -> Opene
     account = await store.operator_by(work.session, work.ring, typed.login_name)
     held = await store.credential(work.session, work.ring, account.operator_id) if account else None
     if account is None or held is None or typed.login_name != account.login_name:
-        credentials.waste_time(typed.password, work.policy)
+        await credentials.waste_time(typed.password, work.policy)
         return await _deny(work, "", terminal.terminal_id, "access.login_failed")
     step = await _prove(work, typed, account, held, terminal)
     if isinstance(step, Denied):
@@ -91,9 +91,9 @@ async def _prove(
 ) -> int | Denied:
     """The one-time step, or the refusal with the failure counted."""
     if held.locked_until is not None and held.locked_until > work.now:
-        credentials.waste_time(typed.password, work.policy)
+        await credentials.waste_time(typed.password, work.policy)
         return await _deny(work, account.operator_id, terminal.terminal_id, "access.locked")
-    right = credentials.verify_password(typed.password, held.secret.password_digest, work.policy)
+    right = await credentials.verify_password(typed.password, held.secret.password_digest, work.policy)
     step = credentials.matching_step(held.secret.otp_secret, typed.otp, work.now, held.last_step)
     if right and step is not None:
         return step

@@ -35,6 +35,7 @@ _ABOUT_THE_LOGIN: Final = re.compile(
     "|permission denied for database|no password supplied|invalid value for parameter"
     "|認証に失敗|存在しません|ログインが許可|接続を受け付け|権限がありません"
 )
+_ANSWERED: Final = "FATAL:"  # no password is asked for where the server trusts a certificate, a system user or a socket
 _LOOKS: Final = 4
 
 
@@ -79,8 +80,8 @@ def _unreached(error: psycopg.OperationalError, dsn: str, setting: str) -> JukiE
     told = conninfo_to_dict(dsn)
     place = f"{told.get('host') or told.get('hostaddr') or 'this machine'}, database {told.get('dbname') or '(none)'}"
     attempt = error.pgconn
-    # a server asks for a password only when it is up; what it says after that is about this login, or about itself
-    if attempt is not None and attempt.used_password:
+    # a server that asked for a password, or said why not, is up; its words are about this login, or about itself
+    if attempt is not None and (attempt.used_password or _ANSWERED in str(error)):
         if _ABOUT_THE_LOGIN.search(str(error)):
             return Misconfigured(
                 "db.login_refused",

@@ -302,7 +302,10 @@ class Indexer:
 
     def wipe(self) -> None:
         """Forget the root and everything derived from it."""
+        if self._wiped:
+            return
         self._wiped = True
+        del self._deal, self._spread_mac
         self._last_address = (None, ())
         wipe(self._root)
         for held in (self._unique, self._trees, self._spreads, self._plans):
