@@ -109,6 +109,7 @@ def _seal_and_open(kms: LocalKms, repeats: int) -> dict[str, Any]:
     }
     total = ours["seal"] + ours["open"]
     peers = {
+        "msgpack and AES-GCM alone": _microseconds(_libraries_alone(), 20_000, repeats),
         "AESGCM per field": _microseconds(_per_field(), 2_000, repeats),
         "Fernet per group": _microseconds(_fernet(), 500, repeats),
         "aws-encryption-sdk per group": _microseconds(_encryption_sdk(), 20, repeats),
@@ -122,12 +123,20 @@ def _seal_and_open(kms: LocalKms, repeats: int) -> dict[str, Any]:
         "peers": {name: round(value, 1) for name, value in peers.items()},
         "ratio": round(peers["AESGCM per field"] / total, 1),
         "ratios": {name: round(value / total, 1) for name, value in peers.items()},
-        "target": "<= 3.2 us (+-30 % by machine), >= 8x AESGCM per field, >= 1000x aws-encryption-sdk per field",
-        "holds": total <= 4.2
+        "target": "<= 3.2 us where msgpack and AES-GCM alone take 1.9 us (so <= 1.7x of them on any machine), "
+        ">= 8x AESGCM per field, >= 1000x aws-encryption-sdk per field",
+        "holds": total <= 1.7 * peers["msgpack and AES-GCM alone"]
         and peers["AESGCM per field"] >= 8 * total
         and peers["aws-encryption-sdk per field"] >= 1000 * total,
         "versions": _versions("cryptography", "msgspec", "aws-encryption-sdk"),
     }
+
+
+def _libraries_alone() -> Callable[[], object]:
+    """One encoding, one encryption, one decryption and one decoding with everything at hand: how fast this machine is."""
+    cipher, nonce, bound = AESGCM(os.urandom(32)), os.urandom(12), os.urandom(80)
+    encode, decode = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Fifteen).decode
+    return lambda: decode(cipher.decrypt(nonce, cipher.encrypt(nonce, encode(SAMPLE), bound), bound))
 
 
 def _per_field() -> Callable[[], object]:

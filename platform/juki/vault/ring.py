@@ -167,7 +167,7 @@ class TenantRing:
             seat = self._sealing[table, group]
         except KeyError:
             seat = self._find_seat(table, group, sealed)
-        if sealed[:_HEAD_BYTES] != seat.head:
+        if not sealed.startswith(seat.head):
             seat = self._find_seat(table, group, sealed)
         raw_key = key.encode()
         aad = seat.aad + _pack_row(len(raw_key), row_version) + raw_key
