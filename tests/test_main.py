@@ -109,7 +109,12 @@ def test_a_command_that_is_ended_cleans_up_and_says_so(
 
     monkeypatch.setattr(tenant, "_list", work)
     before = signal.getsignal(signal.SIGTERM)
-    assert juki.main(["tenant", "list"]) == code
+    # a shell's background job ignores Ctrl-C, and so would these tests if they were started as one
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert juki.main(["tenant", "list"]) == code
+    finally:
+        signal.signal(signal.SIGINT, inherited)
     assert closed == ["closed"]
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert signal.getsignal(signal.SIGTERM) is before
