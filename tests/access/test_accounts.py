@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from juki import audit
-from juki.access import NewOperator, accounts, grants, store, terminals
+from juki.access import NewOperator, accounts, grant_store, grants, store, terminals
 from juki.access.bootstrap import LIST_ITSELF, bootstrap, read_people
 from juki.access.model import FUNCTIONS, RIGHTS, Caller, check_department, duties, is_open, rights_of, system
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
@@ -134,7 +134,7 @@ async def test_every_revoked_right_has_a_ledger_row_that_nobody_can_edit(town: T
         == ""
     )
     async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
-        ledger = await store.revocations(op.session, held)
+        ledger = await grant_store.revocations(op.session, held)
         assert await grants.duties_in_force(op.work, held) == ()
     assert {row[1] for row in ledger} == duties()["窓口"].rights
     assert {(row[0], row[2], row[3], row[4]) for row in ledger} == {("窓口", day, "transferred", town.id_of("endo.y"))}
@@ -210,7 +210,7 @@ async def test_the_first_list_works_once_and_changes_nothing_again(town: Town, p
     boss = system(IWAKI, "bootstrap", {"account.manage"})
     async with audit.operation(town.fleet, boss, "access.bootstrap", purpose="初期登録") as op:
         again = await bootstrap(op.work, people)
-        approvers = {g.operator_id: g.approved_by for g in await store.grants(op.session)}
+        approvers = {g.operator_id: g.approved_by for g in await grant_store.grants(op.session)}
     assert (again.operators, again.terminals) == ((), ())
     head = town.id_of("kimura.j")
     assert approvers[town.id_of("sato.m")] == head

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from juki.access import credentials, grants, session_store, sessions, store
+from juki.access import credentials, grant_store, grants, session_store, sessions, store
 from juki.access.model import Employment, Profile, Secret
 from juki.access.store import OperatorRow
 from juki.access.work import Work
@@ -250,9 +250,9 @@ async def change_otp(work: Work, password: str, otp_secret: str, otp: str) -> No
 
 async def review(work: Work) -> list[ReviewLine]:
     """定期点検の一覧: every account that is not ended, the overdue ones first (R-1-3.3-PRV-05)."""
-    decided = await store.last_reviews(work.session)
-    held: dict[str, list[store.GrantRow]] = {}
-    for grant in await store.grants(work.session):
+    decided = await grant_store.last_reviews(work.session)
+    held: dict[str, list[grant_store.GrantRow]] = {}
+    for grant in await grant_store.grants(work.session):
         held.setdefault(grant.operator_id, []).append(grant)
     term = dt.timedelta(days=work.policy.review_days)
     lines: list[ReviewLine] = []
@@ -283,7 +283,7 @@ async def decide_review(work: Work, operator_id: str, decision: str) -> None:
     _forbid_self(work, account.operator_id)
     if decision not in ("keep", "change", "end"):
         raise Invalid("access.review", "unknown decision", fields={"decision": "keep_change_end"})
-    await store.add_review(work.session, account.operator_id, decision, work.by.actor_id, work.now)
+    await grant_store.add_review(work.session, account.operator_id, decision, work.by.actor_id, work.now)
     if decision == "end":
         await grants.revoke_all(work, account.operator_id, "review", work.today)
         await store.set_operator_state(work.session, account.operator_id, "ended", work.today - dt.timedelta(days=1))

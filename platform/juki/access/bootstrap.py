@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from juki.access import accounts, credentials, grants, hours, store, terminals
+from juki.access import accounts, credentials, grant_store, grants, hours, store, terminal_store, terminals
 from juki.access.accounts import FirstSecrets, NewOperator
 from juki.access.model import Employment, duty
 from juki.access.work import Work
@@ -144,19 +144,19 @@ async def _grant(work: Work, operator_id: str, person: Person, head: str) -> Non
     approver = LIST_ITSELF if operator_id == head else head
     for name in person.duties:
         number = await grants.request(work, operator_id, name, work.today, until)
-        await store.decide_grant(work.session, number, "granted", approver, work.now)
+        await grant_store.decide_grant(work.session, number, "granted", approver, work.now)
         await store.add_account_event(work.session, operator_id, "duty_granted", work.now, approver, name)
 
 
 async def _terminals(work: Work) -> tuple[FirstTerminal, ...]:
-    known = {row.terminal_id for row in await store.terminals(work.session)}
+    known = {row.terminal_id for row in await terminal_store.terminals(work.session)}
     made: list[FirstTerminal] = []
     for planned in work.session.tenant.settings.terminals:
         if planned.id in known:
             continue
         code = await terminals.register(work, planned.id, planned.place, planned.office, planned.functions)
         token = credentials.new_token(work.session.tenant.code)
-        await store.set_terminal_token(work.session, planned.id, credentials.digest(token))
+        await terminal_store.set_terminal_token(work.session, planned.id, credentials.digest(token))
         functions = tuple(planned.functions)
         made.append(
             FirstTerminal(id=planned.id, place=planned.place, functions=functions, enrol_code=code, token=token)
@@ -168,10 +168,10 @@ async def _approve_hours(work: Work, outside: OutsideHours, operator_ids: list[s
     span = (work.now, work.now + dt.timedelta(hours=outside.hours))
     if not 0 < outside.hours <= hours.LONGEST_DAYS * 24:
         raise Invalid("access.hours_span", "the span is not right", fields={"hours": "span"})
-    for terminal in await store.terminals(work.session):
+    for terminal in await terminal_store.terminals(work.session):
         for operator_id in operator_ids:
             approver = LIST_ITSELF if operator_id == head else head
-            await store.add_hours_approval(
+            await grant_store.add_hours_approval(
                 work.session, operator_id, terminal.terminal_id, span, outside.reason[:100], approver, work.now
             )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from juki.access import sessions, store
+from juki.access import grant_store, sessions, store
+from juki.access.grant_store import GrantRow
 from juki.access.model import check_department, duties, duty
-from juki.access.store import GrantRow
 from juki.access.work import Work
 from juki.problem import Conflict, Invalid, NotFound, Refused
 
@@ -25,7 +25,7 @@ async def request(work: Work, operator_id: str, name: str, valid_from: dt.date, 
     if account is None or account.state == "ended":
         raise NotFound("access.operator_unknown", "no such account")
     check_department(name, _department_name(work, account.office))
-    number = await store.add_grant(
+    number = await grant_store.add_grant(
         work.session, account.operator_id, name, work.by.actor_id, work.now, valid_from, valid_until
     )
     await store.add_account_event(work.session, account.operator_id, "duty_requested", work.now, work.by.actor_id, name)
@@ -39,21 +39,23 @@ async def decide(work: Work, grant_no: int, *, approve: bool) -> None:
     """
     if not work.by.may("account.approve"):
         raise Refused("access.right_missing", "granting is for the head of the information policy division")
-    grant = await store.grant_by_no(work.session, grant_no)
+    grant = await grant_store.grant_by_no(work.session, grant_no)
     if grant is None:
         raise NotFound("access.grant_unknown", "no such request")
     if grant.state != "requested":
         raise Conflict("access.grant_decided", "this request has been decided")
     if work.by.actor_id in (grant.requested_by, grant.operator_id):
         raise Refused("access.own_request", "whoever asks, and whoever would hold the right, does not approve")
-    await store.decide_grant(work.session, grant_no, "granted" if approve else "refused", work.by.actor_id, work.now)
+    await grant_store.decide_grant(
+        work.session, grant_no, "granted" if approve else "refused", work.by.actor_id, work.now
+    )
     what = "duty_granted" if approve else "duty_refused"
     await store.add_account_event(work.session, grant.operator_id, what, work.now, work.by.actor_id, grant.duty)
 
 
 async def revoke(work: Work, grant_no: int, reason: str) -> None:
     """権限の失効, at once; one line in the ledger for every right."""
-    grant = await store.grant_by_no(work.session, grant_no)
+    grant = await grant_store.grant_by_no(work.session, grant_no)
     if grant is None or grant.state != "granted":
         raise NotFound("access.grant_unknown", "no such grant")
     await _revoke(work, grant, reason, work.today)
@@ -62,16 +64,16 @@ async def revoke(work: Work, grant_no: int, reason: str) -> None:
 
 async def revoke_all(work: Work, operator_id: str, reason: str, effective_on: dt.date) -> None:
     """Every grant of one person ends; open requests are refused."""
-    for grant in await store.grants(work.session, operator_id):
+    for grant in await grant_store.grants(work.session, operator_id):
         if grant.state == "granted":
             await _revoke(work, grant, reason, effective_on)
         elif grant.state == "requested" and work.by.actor_id not in (grant.requested_by, operator_id):
-            await store.decide_grant(work.session, grant.grant_no, "refused", work.by.actor_id, work.now)
+            await grant_store.decide_grant(work.session, grant.grant_no, "refused", work.by.actor_id, work.now)
 
 
 async def duties_in_force(work: Work, operator_id: str) -> tuple[str, ...]:
     """Duties one person holds today."""
-    return in_force(await store.grants(work.session, operator_id), work.today)
+    return in_force(await grant_store.grants(work.session, operator_id), work.today)
 
 
 def in_force(held: Iterable[GrantRow], today: dt.date) -> tuple[str, ...]:
@@ -88,10 +90,10 @@ def rights(names: Iterable[str]) -> frozenset[str]:
 async def _revoke(work: Work, grant: GrantRow, reason: str, effective_on: dt.date) -> None:
     last_day = effective_on - dt.timedelta(days=1)
     if effective_on <= work.today or last_day < grant.valid_from:
-        await store.revoke_grant(work.session, grant.grant_no)
+        await grant_store.revoke_grant(work.session, grant.grant_no)
     else:
-        await store.shorten_grant(work.session, grant.grant_no, last_day)
-    await store.add_revocations(
+        await grant_store.shorten_grant(work.session, grant.grant_no, last_day)
+    await grant_store.add_revocations(
         work.session,
         grant.operator_id,
         grant.duty,
@@ -118,9 +120,9 @@ def must_manage(work: Work) -> None:
 
 async def held_by(work: Work, operator_id: str) -> list[GrantRow]:
     """Grants and requests of one person, oldest first."""
-    return await store.grants(work.session, operator_id)
+    return await grant_store.grants(work.session, operator_id)
 
 
 async def requests(work: Work) -> list[GrantRow]:
     """Requests that wait for a decision, oldest first."""
-    return [grant for grant in await store.grants(work.session) if grant.state == "requested"]
+    return [grant for grant in await grant_store.grants(work.session) if grant.state == "requested"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
-from juki.access import store
+from juki.access import grant_store
 from juki.access.model import is_open
 from juki.access.work import Work
 from juki.problem import Invalid, Refused
@@ -30,7 +30,7 @@ async def approve(
     if until_at <= work.now:
         raise Refused("access.not_beforehand", "an approval comes before the use")
     start = max(from_at, work.now)
-    return await store.add_hours_approval(
+    return await grant_store.add_hours_approval(
         work.session, operator_id, terminal_id, (start, until_at), reason[:100], work.by.actor_id, work.now
     )
 
@@ -45,4 +45,4 @@ async def may_work_now(work: Work, operator_id: str, terminal_id: str) -> bool:
     """True within hours, and outside them with an approval for this person, terminal and time."""
     if within(work):
         return True
-    return await store.has_hours_approval(work.session, operator_id, terminal_id, work.now)
+    return await grant_store.has_hours_approval(work.session, operator_id, terminal_id, work.now)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from juki.access import machine_store, store
+from juki.access import grant_store, machine_store, store, terminal_store
 from juki.access.model import duties
 from juki.access.work import Work
 from juki.personal import Personal
@@ -97,7 +97,7 @@ async def listing(work: Work) -> list[Entry]:
     offices = {d.code: d.name for d in settings.departments}
     places = {o.code: o.name for o in settings.offices}
     held: dict[str, list[DutyHeld]] = {}
-    for grant in await store.grants(work.session):
+    for grant in await grant_store.grants(work.session):
         held.setdefault(grant.operator_id, []).append(_duty(grant))
     found: list[Entry] = []
     for row in await store.operators(work.session, work.ring):
@@ -113,7 +113,7 @@ async def listing(work: Work) -> list[Entry]:
                 valid_until=client.valid_until,
             )
         )
-    for terminal in await store.terminals(work.session):
+    for terminal in await terminal_store.terminals(work.session):
         found.append(
             TerminalEntry(
                 terminal_id=terminal.terminal_id,
@@ -127,7 +127,7 @@ async def listing(work: Work) -> list[Entry]:
     return found
 
 
-def _duty(grant: store.GrantRow) -> DutyHeld:
+def _duty(grant: grant_store.GrantRow) -> DutyHeld:
     known = duties().get(grant.duty)
     return DutyHeld(
         duty=grant.duty,

@@ -12,7 +12,8 @@ import msgspec
 from juki.access import credentials, hours, session_store, store
 from juki.access.model import JAPAN, Caller, NotSignedIn, rights_of
 from juki.access.session_store import SessionRow
-from juki.access.store import CredentialRow, OperatorRow, TerminalRow
+from juki.access.store import CredentialRow, OperatorRow
+from juki.access.terminal_store import TerminalRow
 from juki.access.work import Work
 from juki.problem import Refused
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from juki.access import credentials, sessions, store
+from juki.access import credentials, sessions, terminal_store
 from juki.access.model import FUNCTIONS
-from juki.access.store import TerminalRow
+from juki.access.terminal_store import TerminalRow
 from juki.access.work import Work
 from juki.problem import Invalid, NotFound, Refused
 
@@ -33,17 +33,17 @@ async def register(work: Work, terminal_id: str, label: str, office: str, functi
     if faults:
         raise Invalid("access.terminal", "the registration is not right", fields=faults)
     row = TerminalRow(terminal_id=terminal_id, label=label, office=office, functions=tuple(functions), state="active")
-    await store.add_terminal(work.session, row, work.now, work.by.actor_id)
+    await terminal_store.add_terminal(work.session, row, work.now, work.by.actor_id)
     return await offer(work, terminal_id)
 
 
 async def offer(work: Work, terminal_id: str) -> str:
     """A new one-time code for a registered terminal; NotFound `access.terminal_unknown`."""
-    if await store.terminal_by_id(work.session, terminal_id) is None:
+    if await terminal_store.terminal_by_id(work.session, terminal_id) is None:
         raise NotFound("access.terminal_unknown", "no such terminal")
     code = credentials.new_enrol_code()
     until = work.now + dt.timedelta(seconds=work.policy.enrol_seconds)
-    await store.offer_enrolment(work.session, terminal_id, credentials.digest(code), until)
+    await terminal_store.offer_enrolment(work.session, terminal_id, credentials.digest(code), until)
     return code
 
 
@@ -51,7 +51,9 @@ async def enrol(work: Work, code: str) -> tuple[str, TerminalRow]:
     """Use the one-time code up; the terminal's token and its row. Refused `access.enrol_code`."""
     token = credentials.new_token(work.session.tenant.code)
     typed = code.strip().upper()
-    found = await store.take_enrolment(work.session, credentials.digest(typed), credentials.digest(token), work.now)
+    found = await terminal_store.take_enrolment(
+        work.session, credentials.digest(typed), credentials.digest(token), work.now
+    )
     if found is None:
         raise Refused("access.enrol_code", "the code is wrong, used or too old")
     return token, found
@@ -61,12 +63,12 @@ async def identify(work: Work, token: str) -> TerminalRow | None:
     """The active terminal that holds this token, or None."""
     if not token.startswith(f"{work.session.tenant.code}."):
         return None
-    found = await store.terminal_by_token(work.session, credentials.digest(token))
+    found = await terminal_store.terminal_by_token(work.session, credentials.digest(token))
     return found if found and found.state == "active" else None
 
 
 async def suspend(work: Work, terminal_id: str) -> None:
     """停止: calls from it are refused at once, its sessions end."""
-    if not await store.set_terminal_state(work.session, terminal_id, "suspended"):
+    if not await terminal_store.set_terminal_state(work.session, terminal_id, "suspended"):
         raise NotFound("access.terminal_unknown", "no such terminal")
     await sessions.end_on_terminal(work, terminal_id, "terminal_suspended")

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from juki import audit
-from juki.access import NewOperator, Work, accounts, grants, hours, machines, store, terminals
+from juki.access import NewOperator, Work, accounts, grants, hours, machines, store, terminal_store, terminals
 from juki.access.bootstrap import Made, People, bootstrap, read_people
 from juki.access.model import JAPAN, system
 from juki.audit import Login
@@ -285,7 +285,7 @@ async def _terminal_add(work: Work, options: argparse.Namespace) -> dict[str, An
 
 
 async def _terminal_list(work: Work, options: argparse.Namespace) -> list[Any]:
-    return [msgspec.to_builtins(row) for row in await store.terminals(work.session)]
+    return [msgspec.to_builtins(row) for row in await terminal_store.terminals(work.session)]
 
 
 async def _client_add(work: Work, options: argparse.Namespace) -> dict[str, Any]:
