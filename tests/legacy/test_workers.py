@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import Connection
 from tests.legacy.media import imported, registered
 from tests.legacy.test_kill import CODE, digest, killed_at, manifest
 
@@ -18,13 +20,29 @@ from juki.config import Config
 from juki.legacy.workers import ROWS_PER_WORKER, WORKERS_MAX, worth
 from juki.problem import Conflict, Unavailable
 from juki.tenancy import Fleet, bulk, connect
-from juki.tenancy.presence import order
+from juki.tenancy.presence import PROCESS_LOCK, order
 
 
 def chunks_written(fleet: Fleet) -> int:
     with bulk(fleet, CODE) as connection:
         row = connection.execute(f"SELECT count(*) FROM t{CODE}.import_chunk".encode()).fetchone()
     return row[0] if row else 0
+
+
+def until_present(control: Connection[Any], processes: int) -> None:
+    """Wait until so many processes of this installation are registered; none of them ends while this one waits."""
+    deadline = time.monotonic() + 60
+    while True:
+        row = control.execute(
+            "SELECT count(*) FROM control.process p JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted"
+            " AND l.objsubid = 2 AND l.classid::bigint = %s AND l.objid::bigint = p.process_no"
+            " AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())",
+            (PROCESS_LOCK,),
+        ).fetchone()
+        if row and row[0] >= processes:
+            return
+        assert time.monotonic() < deadline, "a worker did not start"
+        time.sleep(0.02)
 
 
 async def test_an_import_by_two_processes_ends_like_one_by_a_single_one(
@@ -98,6 +116,7 @@ async def test_an_order_to_forget_keys_reaches_every_worker(
         if not answered:
             with connect(fresh_config, "control") as control:
                 control.autocommit = True
+                until_present(control, 3)  # the first chunk can be written before the second worker has started
                 answered.extend(order(control, CODE, "test", wait_seconds=60).answers)
 
     run = imported(fresh_fleet, who, extracts[CODE], workers=2, progress=purge)
