@@ -21,6 +21,7 @@ from typing import Final, NoReturn
 
 from juki.commands.arguments import Parser
 from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
+from juki.texts import text_of
 
 COMMANDS: Final = (
     "access",
@@ -148,7 +149,7 @@ def _interruptible(ended: list[int], *, alone: bool) -> Generator[None, None, No
 
 
 def _interrupted(ended: Sequence[int]) -> int:
-    print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
+    print("中断しました。確定した分は残り、残りは取り消されました。", file=sys.stderr)
     return 128 + (ended[0] if ended else signal.SIGINT)
 
 
@@ -182,10 +183,17 @@ def _defect(error: Exception) -> JukiError:
 def _tell(error: JukiError, *, as_json: bool) -> int:
     if as_json:
         fields = error.fields if isinstance(error, Invalid) else {}
-        told = {"code": error.code, "detail": error.detail, "remedy": error.remedy, "fields": fields}
+        told = {
+            "code": error.code,
+            "message": text_of(error.code, error.status),
+            "detail": error.detail,
+            "remedy": error.remedy,
+            "fields": fields,
+        }
         print(json.dumps({"error": told}, ensure_ascii=False))
     else:
-        print(f"juki: {error}", file=sys.stderr)
+        print(f"juki: {text_of(error.code, error.status)}", file=sys.stderr)
+        print(f"      {error}", file=sys.stderr)
         if error.remedy:
             print(f"      -> {error.remedy}", file=sys.stderr)
     if isinstance(error, Unavailable):
