@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from juki.commands.arguments import Parser
-from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
+from juki.problem import Invalid, JukiError, Misconfigured, Unavailable, defect
 from juki.texts import text_of
 
 COMMANDS: Final = (
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _leave(code)
         return code
     except Exception as e:  # noqa: BLE001  a trace or a foreign message may quote a person's data
-        return _tell(_known(e) or _defect(e), as_json=as_json)
+        return _tell(_known(e) or defect(e), as_json=as_json)
 
 
 def parser(wanted: str = "") -> argparse.ArgumentParser:
@@ -168,16 +167,6 @@ def _known(error: Exception) -> JukiError | None:
     from juki.tenancy.session import known_problem
 
     return known_problem(error)
-
-
-def _defect(error: Exception) -> JukiError:
-    """Where it broke, not what it said."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/juki/" in frame.filename] or frames
-    place = f"{ours[-1].filename.rpartition('/juki/')[2]}:{ours[-1].lineno}"
-    return JukiError(
-        "juki.fault", f"{type(error).__name__} in {place}", remedy="this is a defect: report the line above"
-    )
 
 
 def _tell(error: JukiError, *, as_json: bool) -> int:
