@@ -183,9 +183,17 @@ async def test_a_renewal_between_the_look_and_the_approval_wins(desk: Desk) -> N
     assert await versions(desk, measure_no) == ["in_force", "in_force"]
 
 
-async def test_asking_twice_names_the_ask_that_waits(desk: Desk) -> None:
-    """One ask at a time, also where two persons ask at the same moment."""
+async def test_asking_twice_names_the_ask_that_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One ask at a time, also where two persons ask at the same moment and each looks before the other writes."""
     _, measure_no = await protected(desk, "二重　申請")
+    look = loosening_store.waiting_of_measures
+
+    async def slow(*given: Any) -> Any:
+        found = await look(*given)
+        await asyncio.sleep(0.3)
+        return found
+
+    monkeypatch.setattr(loosening_store, "waiting_of_measures", slow)
     numbers = await asyncio.gather(
         ask_end(desk, measure_no), ask_end(desk, measure_no, desk.other_guardian), return_exceptions=True
     )

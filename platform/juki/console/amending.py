@@ -79,7 +79,7 @@ async def _page(
         ],
         "action": f"/{code}/protection/{measure_no}/amend",
         "hidden": [("form_key", str(form.value("form_key")))],
-        "button": f"支援措置 {measure_no} を変更する",
+        "button": f"支援措置 {measure_no} を変更する（減らす部分は申請する）",
         "back": f"/{code}/protection/{measure_no}",
     }
     status = 422 if form.errors else 200

@@ -110,7 +110,7 @@ async def _page(
         "lead": [f"{name}（宛名番号 {atena_no}）　{suppression_line(held)}"],
         "action": f"/{code}/residents/{atena_no}/suppressions/{suppression_no}",
         "hidden": [],
-        "button": "この抑止を解除する",
+        "button": "解除する（この先ずっとのときは申請する）",
         "back": f"/{code}/residents/{atena_no}",
     }
     status = 422 if form.errors else 200

@@ -49,7 +49,7 @@ async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) ->
         names = await _names(op, views)
     table = Table(
         title="承認を待つ申請",
-        heads=("申請番号", "申請の内容", "対象者", "申請者", "申請日時", "状態"),
+        heads=("申請番号", "状態", "申請の内容", "対象者", "申請者", "申請日時"),
         rows=[_line(view, names) for view in views],
         empty="承認を待つ申請はありません。支援措置の終了・縮小と抑止の解除は、対象者の画面から申請します。",
     )
@@ -181,11 +181,11 @@ def _line(view: LooseningView, names: Mapping[str, str]) -> list[str | Cell]:
     state = _STALE if asked.stale else "自分の申請" if view.own else STATES[asked.state]
     return [
         Cell(str(asked.loosening_no), path=f"{HERE}/{asked.loosening_no}"),
+        Cell(state, look="gone" if asked.stale else "blue" if view.own else "warn"),
         ASKED[asked.kind],
         _whose(view, names),
         names.get(asked.asked_by, asked.asked_by),
         words.instant(asked.asked_at),
-        Cell(state, look="gone" if asked.stale else "blue" if view.own else "warn"),
     ]
 
 

@@ -77,7 +77,7 @@ async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) 
         alerts = await registry.protection_alerts(op)
         measures = await registry.measures_in_force(op)
         asked = await registry.waiting_for(op, [m.measure_no for m in measures])
-    heads = ["支援措置番号", "氏名", "生年月日", "状態", "期間の末日", "申請"]
+    heads = ["支援措置番号", "氏名", "状態", "申請", "生年月日", "期間の末日"]
     tables = [
         Table(
             title="期間の末日が近いもの・過ぎたもの",
@@ -328,11 +328,15 @@ def _line(measure: Measure, asked: Mapping[int, tuple[int, LooseningKind]], told
     return [
         Cell(str(measure.measure_no), path=f"/protection/{measure.measure_no}"),
         content.name,
-        words.day(content.birth),
         Cell(told or STATES[measure.state], look="warn" if told else ""),
+        _asked(asked[measure.measure_no][1]) if measure.measure_no in asked else "―",
+        words.day(content.birth),
         words.calendar(last) if last else "決定まで",
-        Cell(f"{ASKED[asked[measure.measure_no][1]]}の申請中", look="warn") if measure.measure_no in asked else "―",
     ]
+
+
+def _asked(kind: LooseningKind) -> Cell:
+    return Cell(f"{ASKED[kind].removeprefix('支援措置の')}の申請中", look="warn")
 
 
 def _said(measure: Measure, others: Sequence[str]) -> list[tuple[str, str]]:
@@ -372,7 +376,7 @@ def told(name: str, content: SupportMeasure, names: Mapping[str, str]) -> tuple[
         text = "、".join(names.get(a, a) for a in content.protected_with)
     else:
         text = words.calendar(value) if isinstance(value, dt.date) else str(value or "")
-    return LABELS.get(name, name), text or "―"
+    return LABELS.get(name, name), text or "なし"
 
 
 def _wish(wish: Wish) -> str:
