@@ -16,12 +16,14 @@ from tests.registry.test_killed import kill, results, sweep_later
 from juki import registry
 from juki.access.model import Caller
 from juki.audit import Operation, operation
+from juki.commands.rotate import SEALED
 from juki.config import Config
 from juki.dates import JST, RegistryDate
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
 from juki.registry import loosening_store
 from juki.registry.model import Level, LooseningKind, LooseningState, Process, SupportMeasure, Wish
-from juki.tenancy import bulk
+from juki.tenancy import Fleet, bulk, rotate_root
+from juki.vault import open_kms
 
 Work = Callable[[Operation], Awaitable[Any]]
 WHY = "本人の申出による"
@@ -413,6 +415,29 @@ async def test_nothing_of_an_ask_lies_in_the_clear(desk: Desk, config: Config) -
     for word in (atena_no, "封印", WHY, "別居"):
         assert word not in text
         assert word.encode().hex() not in text
+
+
+async def test_an_ask_opens_and_is_approved_after_the_root_was_turned(
+    fresh_fleet: Fleet, fresh_config: Config, caller: Callable[..., Caller]
+) -> None:
+    """security: reason, asked-for content and refusal are sealed anew with everything else, and say what they said."""
+    fresh_fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 0, tzinfo=JST)
+    desk = Desk(fresh_fleet, caller, "072044")
+    child, _ = await two_more(desk, "鍵替")
+    _, measure_no = await protected(desk, "鍵替　主", protected_with=(child,))
+    declined = await ask_end(desk, measure_no)
+    await desk.do(desk.other_guardian, lambda op: registry.decline_loosening(op, declined, "確かめていない"))
+    (now,) = await desk.do(desk.guardian, lambda op: registry.measure_history(op, measure_no))
+    alone = msgspec.structs.replace(now.content, protected_with=())
+    done = await desk.do(desk.guardian, lambda op: registry.amend_protection(op, measure_no, alone, reason=WHY))
+    before = [await view(desk, number) for number in (declined, done.loosening_no)]
+    kms = open_kms(fresh_config.kms_spec)
+    await asyncio.to_thread(
+        rotate_root, fresh_config, kms, "072044", actor="test", sealed=SEALED, tell=lambda progress: None
+    )
+    assert [await view(desk, number) for number in (declined, done.loosening_no)] == before
+    await desk.approve(done.loosening_no)
+    assert not await refused_to(desk, child)
 
 
 async def test_an_approval_that_fails_in_the_middle_leaves_the_measure_in_force(

@@ -47,7 +47,7 @@ ACTIONS: Final = {
     "protection.amend": "支援措置の変更",
     "protection.end": "支援措置の終了",
     "protection.suppress": "抑止の設定",
-    "protection.release": "抑止の一時解除",
+    "protection.release": "抑止の解除",
     "protection.ask_end": "支援措置の終了の申請",
     "protection.ask_narrow": "支援措置の縮小の申請",
     "protection.ask_release": "抑止の解除の申請",
