@@ -17,14 +17,6 @@ from juki.tenancy import Fleet
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def protector(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
-    """The clerk for 支援措置."""
-    async with Browser(application, iwaki, terminal=0) as browser:
-        await browser.log_in("shien", fleet.clock())
-        yield browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def auditor(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
     """The auditor."""
     terminal = next(n for n, t in enumerate(iwaki.made.terminals) if "audit" in t.functions)
@@ -33,10 +25,10 @@ async def auditor(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIter
         yield browser
 
 
-async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reason(
+async def test_protection_is_entered_shown_everywhere_and_its_end_is_asked_for_only_with_a_reason(
     protector: Browser, clerk: Browser, fleet: Fleet
 ) -> None:
-    """R-1-B2-DAT-05: one year, on every page of the person, never ending silently."""
+    """R-1-B2-DAT-05: one year, on every page of the person, never ending silently, never by one person."""
     (atena_no,) = await settle(fleet, family("支援", "シエン")[:1])
     await protector.state_purpose("protection")
     await protector.get(f"/residents/{atena_no}/protection")
@@ -60,14 +52,16 @@ async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reaso
     assert "職員限り" in answer.text, text_of(answer.text)
     answer = await protector.get("/protection")
     assert "支援　一郎" in answer.text
-    number = answer.text.partition("/protection/")[2].partition('"')[0]
+    number = re.findall(r"/protection/(\d+)", answer.text)[-1]
     await protector.get(f"/protection/{number}")
-    answer = await protector.post(f"/protection/{number}/end", {"reason": ""})
+    answer = await protector.post(f"/protection/{number}/ask-end", {"reason": ""})
     assert answer.status_code == 422
     answer = await protector.post(f"/protection/{number}/renew")
     assert answer.status_code == 422
-    answer = await protector.post(f"/protection/{number}/end", {"reason": "申出の取下げ"})
-    assert "終了しました" in answer.text, text_of(answer.text)
+    answer = await protector.post(f"/protection/{number}/ask-end", {"reason": "申出の取下げ"})
+    assert "終了を申請しました" in answer.text, text_of(answer.text)
+    assert (await protector.post(f"/protection/{number}/end", {"reason": "申出の取下げ"})).status_code == 404
+    assert "支援措置の対象者です" in (await clerk.get(f"/residents/{atena_no}")).text
 
 
 async def test_a_suppression_stops_and_is_shown(protector: Browser, clerk: Browser, fleet: Fleet) -> None:
@@ -171,7 +165,7 @@ async def test_a_measure_sent_twice_is_one_and_a_provisional_one_is_decided(
     assert "会津　四葉" in answer.text
 
 
-async def test_a_suppression_is_released_with_a_reason(protector: Browser, fleet: Fleet) -> None:
+async def test_a_suppression_is_released_for_a_while_with_a_reason(protector: Browser, fleet: Fleet) -> None:
     """標準仕様書 3.1: 一時解除 with a reason, from the person's page."""
     (atena_no,) = await settle(fleet, family("解除", "カイジョ")[:1])
     await protector.state_purpose("protection")
@@ -185,7 +179,7 @@ async def test_a_suppression_is_released_with_a_reason(protector: Browser, fleet
     answer = await protector.post(path, {"minutes": "30", "reason": ""})
     assert answer.status_code == 422
     answer = await protector.post(path, {"minutes": "30", "reason": "本人と確かめた"})
-    assert "抑止を解除しました" in answer.text, text_of(answer.text)
+    assert "抑止を一時解除しました" in answer.text, text_of(answer.text)
     assert "一時解除中" in answer.text
     answer = await protector.get(f"/residents/{atena_no}/suppressions/999999999")
     assert answer.status_code == 404

@@ -8,10 +8,16 @@ import msgspec
 
 from juki.console import sections, words
 from juki.personal import Personal
-from juki.registry.model import Level, Process, Protection, Record, Status, Suppression
+from juki.registry.model import Level, LooseningKind, Process, Protection, Record, Status, Suppression
 
 _PROCESS: Final = {Process.CHANGE: "異動", Process.ISSUE: "発行", Process.INQUIRY: "照会"}
 _LEVEL: Final = {Level.ERROR: "できません", Level.ALERT: "係長の確認が必要です"}
+ASKED: Final = {
+    LooseningKind.END: "支援措置の終了",
+    LooseningKind.NARROW: "支援措置の縮小",
+    LooseningKind.RELEASE: "抑止の解除",
+}
+"""What a second person is asked for, in words."""
 
 
 class Person(Personal, frozen=True, kw_only=True):
@@ -68,6 +74,14 @@ def notices_of(protection: Protection) -> list[Notice]:
                 soft=True,
             )
         )
+    found.extend(
+        Notice(
+            title=f"{ASKED[kind]}が申請されています",
+            text="まだ承認されていません。承認されるまで、支援措置はこれまでどおり続きます。",
+            soft=True,
+        )
+        for kind in protection.asked
+    )
     found.extend(_held(protection))
     return found
 
@@ -94,4 +108,5 @@ def suppression_line(s: Suppression) -> str:
     return (
         f"{_PROCESS[s.process]}　{'停止' if s.level is Level.ERROR else '注意'}　{words.calendar(s.starts_on)}から"
         f"{words.calendar(s.ends_on) + 'まで' if s.ends_on else ''}{'　一時解除中' if s.released else ''}"
+        f"{'　解除の申請中（承認されるまで続きます）' if s.release_asked else ''}"
     )
