@@ -57,6 +57,7 @@ class View(msgspec.Struct, kw_only=True):
     household: Household | None
     versions: tuple[Version, ...]
     protection: Any
+    under_change: bool
     issues: tuple[IssueEntry, ...]
     today: dt.date
     clerks: dict[str, str]
@@ -155,6 +156,7 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
         household=home,
         versions=versions,
         protection=await registry.protection(op, atena_no),
+        under_change=bool(await registry.under_change(op, [atena_no])),
         issues=issues,
         clerks=await clerks.names(op, [who for who in (*acted, *(i.issued_by for i in issues)) if who]),
         today=moment.day or dates.today_in_japan(op.now),
@@ -164,7 +166,7 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
 def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: frozenset[str]) -> dict[str, Any]:
     return {
         "person": person_of(view.record),
-        "notices": notices_of(view.protection),
+        "notices": notices_of(view.protection, under_change=view.under_change),
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
         "sections": [_section(s, caller, now=moment == NOW) for s in sections.shown(view.record, revealed=revealed)],
@@ -278,7 +280,8 @@ async def strip(op: Operation, atena_no: str) -> dict[str, Any]:
     """`person` and `notices` for another page of the same person."""
     record = await registry.record(op, atena_no, groups=("basic", "address"))
     held = await registry.protection(op, atena_no)
-    return {"person": person_of(record), "notices": notices_of(held)}
+    waiting = bool(await registry.under_change(op, [atena_no]))
+    return {"person": person_of(record), "notices": notices_of(held, under_change=waiting)}
 
 
 routes: Final = [show, as_of, reveal]

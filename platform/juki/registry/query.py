@@ -49,6 +49,8 @@ class Hit(Personal, frozen=True, kw_only=True):
     kind: Kind
     is_head: bool
     relationship: str
+    alias: str = ""  # 通称 and 旧氏 are found like the name, so they are shown beside it
+    former_surname: str = ""
     matched_past: bool = False  # found by a name or address that no longer stands
     variant: bool = False  # found by a variant of a character typed
     protected: bool = False  # 支援措置: shown only to those who may know
@@ -195,6 +197,8 @@ def hit(record: Record, *, query: Query, past: bool, protected: bool) -> Hit:
         kind=record.kind,
         is_head=record.is_head,
         relationship=basic.relationship,
+        alias=basic.alias,
+        former_surname=basic.former_surname,
         matched_past=past,
         variant=is_variant(query, basic),
         protected=protected,

@@ -21,13 +21,14 @@ def correct_steps(about: About, persons: int) -> list[Step]:
         rows += [
             Field(
                 name=f"item_{n}",
-                label=f"直す項目 {n + 1}",
+                group=f"{n + 1}件目",
+                label="直す項目",
                 kind="select",
                 required=n == 0,
                 options=about.items,
                 width="m",
             ),
-            Field(name=f"value_{n}", label="正しい内容", width="l", max=300),
+            Field(name=f"value_{n}", group=f"{n + 1}件目", label="正しい内容", width="l", max=300),
         ]
     reasons = (("correct", "誤記修正"), ("amend", "職権修正"))
     return [first_page("異動日（修正する日）", reasons), Step(title="誤りと正しい内容", fields=rows)]

@@ -26,10 +26,11 @@ def place_problem(form: Form, error: JukiError) -> None:
 def field_of(path: str) -> str:
     """`persons.0.birth` -> `p0_birth`, `address.text` -> `to_text`; an unknown path names the page."""
     parts = path.split(".")
+    leaf = {"card": "card_number"}.get(parts[-1], parts[-1])
     if parts[0] == "persons" and len(parts) > 2 and parts[1].isdecimal():
-        return f"p{parts[1]}_{parts[-1]}"
+        return f"p{parts[1]}_{leaf}"
     if parts[0] == "person" and len(parts) > 1:
-        return f"p0_{parts[-1]}"
+        return f"p0_{leaf}"
     if parts[0] == "foreigner":
         return parts[1] if len(parts) > 1 else "nationality"
     heads = {"address": "to", "destination": "to", "previous_address": "from"}
