@@ -132,6 +132,39 @@ async def test_an_outsider_is_never_recorded_as_the_person_shown(clerk: Browser,
     assert "小名浜 一（第三者）" in text_of(answer.text), text_of(answer.text)
 
 
+async def test_a_third_party_says_why_more_is_needed(clerk: Browser, household: tuple[str, ...]) -> None:
+    """住基法12の3: what a third party may leave out is printed with a reason, and the form has room for it."""
+    await clerk.state_purpose("certificate")
+    asked = {
+        "kind": "resident",
+        "relation": "third",
+        "requester_name": "小名浜 一",
+        "identity": "photo",
+        "purpose": "claim",
+        "ground": "債権の回収のため",
+        "persons": [household[0]],
+        "items": ["domicile"],
+        "copies": "1",
+        "go": "preview",
+    }
+    path = f"/residents/{household[0]}/certificate"
+    await clerk.get(path)
+    answer = await clerk.post(path, asked)
+    assert re.search(r'name="purpose_detail"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    answer = await clerk.post(path, asked | {"purpose_detail": "相続人を確かめるため"})
+    assert "data:application/pdf;base64," in answer.text, text_of(answer.text)
+
+
+async def test_a_refusal_names_the_municipality_and_leads_on(clerk: Browser) -> None:
+    """screens: the municipality is always in sight; no page is without a way on."""
+    answer = await clerk.get("/residents/9999999999")
+    assert answer.status_code == 404
+    assert "福島県いわき市" in answer.text
+    answer = await clerk.get("/nothing-here")
+    assert answer.status_code == 404
+    assert f'href="/{clerk.town.code}/"' in answer.text
+
+
 async def test_numbers_stay_masked_until_asked_for(clerk: Browser, household: tuple[str, ...]) -> None:
     """R-A-3.3-LOG-01: showing 個人番号 is an act of its own with a mark in the log."""
     answer = await clerk.get(f"/residents/{household[0]}")

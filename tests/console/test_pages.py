@@ -18,6 +18,7 @@ from juki.console.form import Field, Form, fault_of, kana
 from juki.console.once import Once
 from juki.console.page import DONE, environment
 from juki.console.procedures import PROCEDURES, About, Member
+from juki.console.procedures.newcomer import spaced
 from juki.problem import Invalid
 from juki.registry.model import ITEMS, Kind, MoveIn, Record, Relocate, Status
 from juki.web import text_of
@@ -67,6 +68,21 @@ def test_a_paths_of_the_rules_lead_to_the_fields_of_the_paper() -> None:
     assert procedures.field_of("previous_address") == "from_text"
     assert procedures.field_of("reception.notifier") == "notifier"
     assert procedures.field_of("occurred_on") == "occurred_on"
+    assert procedures.field_of("persons.1.card") == "p1_card_number"
+    assert procedures.field_of("persons.1.foreigner.card_number") == "p1_card_number"
+
+
+def test_what_is_wrong_stands_beside_what_is_right() -> None:
+    """誤記修正: each item and its 正しい内容 are one row with a heading of its own."""
+    rows = PROCEDURES["correct"].steps(About(atena_no="1"), 1)[1].fields
+    pairs = [[f.name for f in members] for title, members in Form(rows).groups() if title]
+    assert pairs == [[f"item_{n}", f"value_{n}"] for n in range(4)]
+
+
+def test_a_name_is_parted_as_its_letters_are() -> None:
+    """氏名 [1]: a full-width space between kanji, a half-width one between roman letters, as on the residence card."""
+    assert spaced("相双  花子") == "相双　花子"
+    assert spaced("NGUYEN　THI MAI") == "NGUYEN THI MAI"
 
 
 def test_every_procedure_has_pages_whose_fields_are_named_once() -> None:

@@ -125,6 +125,17 @@ async def test_a_naturalised_resident_loses_what_is_foreign_and_gets_the_domicil
     assert [h.atena_no for h in hits.hits] == [ana]
 
 
+async def test_before_and_after_show_the_record_that_is_written(desk: Desk) -> None:
+    """SS 4.0: who confirms 帰化 or 改製 sees what the record will say, not only that the old one is struck out."""
+    ana, _ = await foreign_family(desk, "CD12345679EF")
+    seen = await desk.do(desk.clerk, lambda op: registry.examine(op, naturalised(ana), authority()))
+    was, now = seen.before[0], seen.after[0]
+    assert (was.kind, now.kind, now.status) == (Kind.FOREIGN, Kind.JAPANESE, Status.RESIDENT)
+    assert was.basic is not None
+    assert now.basic is not None
+    assert (was.basic.name, now.basic.name) == ("SILVA ANA", "山田　安奈")
+
+
 async def test_a_naturalisation_is_corrected(desk: Desk) -> None:
     """誤記修正 of the Japanese record, not of the foreign one before it; and that correction taken back."""
     ana, _ = await foreign_family(desk, "EF12345678GH")

@@ -311,7 +311,7 @@ async def _review_page(
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
     if desk.replaces is not None:
-        said[0][1].insert(0, ("差戻しの再入力", f"差し戻された受付 {desk.replaces} に代わります"))
+        said[0][1].insert(0, ("差戻しの再入力", f"差し戻された仮登録 {desk.replaces} に代わります"))
     desk.form.fields = [_REASON]
     context = {
         **desk.person,

@@ -56,5 +56,5 @@ def _frame_of_caller(request: AnyRequest, page: Page) -> Page:
 
 def _entry(request: AnyRequest) -> str:
     """The first page under the code in the address, where it has one: what is there says who may come in."""
-    code = request.url.path.split("/")[1]
-    return f"/{code}" if code.isascii() and code.isdecimal() and request.url.path != f"/{code}/" else ""
+    code, _, rest = request.url.path.strip("/").partition("/")
+    return f"/{code}" if rest and code.isascii() and code.isdecimal() else ""

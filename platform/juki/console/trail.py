@@ -196,7 +196,7 @@ def _analyses(found: Sequence[audit.Finding], named: dict[str, str]) -> Table:
     rows = [
         (
             Cell(ANALYSES.get(f.analysis, f.analysis), look="warn"),
-            _who(f.who, named),
+            who(f.who, named),
             f"{f.count}{'人' if f.analysis == 'one_person_by_many' else '件'}",
             words.instant(f.first_at),
             words.instant(f.last_at),
@@ -212,12 +212,12 @@ def _analyses(found: Sequence[audit.Finding], named: dict[str, str]) -> Table:
     )
 
 
-def _who(who: str, named: dict[str, str]) -> str:
+def who(found: str, named: dict[str, str]) -> str:
     """The operators of a finding by name, or the terminal where nobody was known."""
-    kind, _, terminal = who.partition(" ")
+    kind, _, terminal = found.partition(" ")
     if kind == "terminal":
         return f"端末 {terminal}"
-    return "、".join(named.get(one, one) for one in who.split(", "))
+    return "、".join(named.get(one, one) for one in found.split(", "))
 
 
 def _line(entry: Entry, named: dict[str, str]) -> list[str | Cell]:

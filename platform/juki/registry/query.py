@@ -176,8 +176,13 @@ def _birth_fits(wanted: RegistryDate, birth: RegistryDate) -> bool:
 
 def is_variant(query: Query, basic: Basic) -> bool:
     """True where the name typed stands in none of the resident's names letter for letter."""
-    typed = query.name.replace(" ", "").replace("　", "")
-    return bool(typed) and all(typed not in name.replace("　", "") for name in names_of(basic))
+    typed = _letters(query.name)
+    return bool(typed) and all(typed not in _letters(name) for name in names_of(basic))
+
+
+def _letters(name: str) -> str:
+    """A name without spaces; a small letter for a capital makes no variant."""
+    return name.replace(" ", "").replace("　", "").casefold()
 
 
 def hit(record: Record, *, query: Query, past: bool, protected: bool) -> Hit:
