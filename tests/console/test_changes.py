@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import re
 from typing import Any
 
 import pytest
-from tests.web.counter import Browser, family, settle, text_of
+from tests.web.counter import Browser, family, settle, text_of, today
 
+from juki.console import words
 from juki.tenancy import Fleet
 
 START = {
@@ -111,6 +113,24 @@ async def test_a_move_out_takes_those_who_are_ticked(clerk: Browser, second: Bro
     await confirm(second, number)
     assert "転出" in (await clerk.get(f"/residents/{home[2]}")).text
     assert "is-removed" not in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_a_planned_move_out_is_told_while_the_person_is_still_a_resident(
+    clerk: Browser, second: Browser, home: tuple[str, ...], fleet: Fleet
+) -> None:
+    """転出予定者 (住基法24): the day and the place stand on the page, for the certificate says them too."""
+    day = today(fleet) + dt.timedelta(days=10)
+    path = f"/residents/{home[2]}/changes/move-out"
+    place = {"who": [home[2]], "to_text": "東京都千代田区千代田1番1号"}
+    start = first("R8-3141", reason="move_out") | {"occurred_on": f"{day:%Y%m%d}"}
+    number = await go_through(clerk, path, [start, place, {}])
+    assert "転出予定者です" not in (await clerk.get(f"/residents/{home[2]}")).text
+    await confirm(second, number, occurred_on=f"{day:%Y%m%d}")
+    answer = await clerk.get(f"/residents/{home[2]}")
+    assert "転出予定者です" in answer.text
+    assert f"{words.calendar(day)}に転出する予定" in answer.text
+    assert "東京都千代田区千代田1番1号" in answer.text
+    assert "is-removed" not in answer.text
 
 
 async def test_a_correction_names_what_it_corrects(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:

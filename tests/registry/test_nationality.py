@@ -297,6 +297,15 @@ async def test_a_record_made_again_reads_as_it_was(desk: Desk) -> None:
     )
 
 
+@pytest.mark.parametrize("reason", ["entry_reissue", "entry_restored"])
+async def test_a_record_written_anew_twice_on_one_day_is_refused_and_not_struck_out(desk: Desk, reason: str) -> None:
+    """改製・再製: nobody is struck out without the record that takes the place of the old one."""
+    _, after, atena_no = await remade(desk, reason)
+    again = Remake(occurred_on=DAY, reason=reason, atena_no=atena_no, carried_remarks="")
+    assert await refused(desk, again) == {"registry.nothing_changes"}
+    assert (await desk.read(atena_no)).version_no == after.version_no
+
+
 async def test_another_municipality_sees_nothing_of_it(desk: Desk, other_desk: Desk) -> None:
     """R-A-3.3-ACC: the same form in two municipalities touches each one's own resident only."""
     mine, _ = await foreign_family(desk, "KL12345678MN")

@@ -88,6 +88,17 @@ def notices_of(protection: Protection, *, under_change: bool = False) -> list[No
     return found
 
 
+def leaving(record: Record) -> list[Notice]:
+    """転出予定者, of a record whose group `removal` is open."""
+    removal = record.removal
+    if record.status is not Status.RESIDENT or removal is None:
+        return []
+    if not (removal.planned_address.text or removal.planned_address.country):
+        return []
+    text = f"{words.day(removal.occurred_on)}に転出する予定です。その日に除票になります。それまでの証明書には、備考に予定を印字します。"
+    return [Notice(title="転出予定者です", text=text, soft=True)]
+
+
 def _held(protection: Protection) -> list[Notice]:
     return [
         Notice(

@@ -16,7 +16,7 @@ from juki.certificates.model import CertificateKind, IssueEntry, Relation
 from juki.console import clerks, purpose, sections, words
 from juki.console.form import Field, Form
 from juki.console.page import render
-from juki.console.person import notices_of, person_of, suppression_lines
+from juki.console.person import leaving, notices_of, person_of, suppression_lines
 from juki.console.search import Tag
 from juki.dates import JST, RegistryDate
 from juki.problem import NotFound
@@ -145,6 +145,8 @@ async def _page(
 
 async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: Moment) -> View:
     record = await registry.record(op, atena_no, groups=groups, as_of=moment.day, known_at=moment.known)
+    if moment == NOW:
+        record = await _with_plan(op, record)
     home = None
     if record.status is Status.RESIDENT:
         home = await registry.household(op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known)
@@ -163,10 +165,16 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
     )
 
 
+async def _with_plan(op: Operation, record: Record) -> Record:
+    """転出予定者: what is planned stands on the record of whoever is still a resident, as it does on paper."""
+    held = (await registry.current(op, [record.atena_no], ("removal",))).get(record.atena_no)
+    return msgspec.structs.replace(record, removal=held.removal) if held is not None else record
+
+
 def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: frozenset[str]) -> dict[str, Any]:
     return {
         "person": person_of(view.record),
-        "notices": notices_of(view.protection, under_change=view.under_change),
+        "notices": [*notices_of(view.protection, under_change=view.under_change), *leaving(view.record)],
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
         "sections": [_section(s, caller, now=moment == NOW) for s in sections.shown(view.record, revealed=revealed)],
