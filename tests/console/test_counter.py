@@ -377,6 +377,27 @@ async def test_a_paper_is_found_again_in_the_history_until_it_is_handed_over_or_
     assert answer.status_code == 422
 
 
+async def test_a_paper_handed_over_is_not_offered_for_printing(clerk: Browser, household: tuple[str, ...]) -> None:
+    """F-S1-02: once the paper is in hand the page says so, and 書損 is what is left to do."""
+    await clerk.state_purpose("certificate")
+    path = f"/residents/{household[1]}/certificate"
+    await clerk.get(path)
+    asked = {
+        "kind": "resident", "relation": "self", "requester": household[1], "identity": "photo", "purpose": "residence",
+        "persons": [household[1]], "copies": "1", "go": "preview",
+    }  # fmt: skip
+    await clerk.post(path, asked)
+    answer = await clerk.post(path, {**clerk.hidden(), "go": "issue"})
+    assert "証明書を印刷する" in answer.text, text_of(answer.text)
+    number = re.search(r"/certificate/(\d+)", str(answer.url))
+    assert number
+    await clerk.post(f"{path}/{number[1]}/hand-over")
+    answer = await clerk.get(f"{path}/{number[1]}")
+    assert "証明書を印刷する" not in answer.text
+    assert "もう一度印刷することはできません" in answer.text
+    assert "書損として記録する" in answer.text
+
+
 async def test_a_name_that_cannot_be_printed_is_named_as_the_item(clerk: Browser, fleet: Fleet) -> None:
     """標準仕様書 20.0.5: the refusal says which item to write by hand, never its value alone."""
     (atena_no,) = await settle(

@@ -151,7 +151,7 @@ async def _page(
         names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
     form = given or Form(())
-    again = [_again(path, view) for path in sorted(view.reentry, key=_whole_first)]
+    again = [_again(path, view, n == 0) for n, path in enumerate(sorted(view.reentry, key=_whole_first))]
     form.fields = [*again, _REASON]
     line = _line(view.summary, caller, names)
     blind = view.summary.may_confirm
@@ -187,7 +187,7 @@ def _anew(view: CaseView) -> bool:
     return procedures.refilled(view.change, view.reception, view.summary.atena_nos) is not None
 
 
-def _again(path: str, view: CaseView) -> Field:
+def _again(path: str, view: CaseView, first: bool) -> Field:
     """One blind field; 届出日 left blank at the counter means the day of entry, so it is asked for too."""
     leaf = path.rpartition(".")[2]
     label = _LEAVES.get(leaf, _ITEMS.get(path.removeprefix("items."), leaf))
@@ -200,6 +200,7 @@ def _again(path: str, view: CaseView) -> Field:
         required=True,
         width="s",
         max=40,
+        autofocus=first,
         hint=_COUNTS.get(leaf, "例: S55.4.1" if leaf == "birth" else "例: R8.11.20"),
     )
 

@@ -160,6 +160,7 @@ async def _issued(
     ) as op:
         shown = await strip(op, atena_no)
         entries = await _together(op, atena_no, issue_no)
+        waits = await certificates.waits(op, entries[0].label)
     context = {
         **shown,
         "labels": [e.label for e in entries],
@@ -169,6 +170,7 @@ async def _issued(
         "fee": _fee(sum(e.fee_yen for e in entries), official=entries[0].official_use),
         "at": words.instant(entries[0].issued_at),
         "disposed": all(e.disposed for e in entries),
+        "waits": waits,
         "form": form,
     }
     status = 422 if form.errors else 200
