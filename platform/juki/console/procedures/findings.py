@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from juki.console.form import Form
+from juki.console.procedures.amending import CORRECTIONS
 from juki.problem import Invalid, JukiError
 from juki.web import text_of
 
@@ -10,7 +11,13 @@ from juki.web import text_of
 def place_findings(form: Form, fields: dict[str, str]) -> None:
     """Put a rule's finding beside the field of the paper that it is about."""
     for path, code in fields.items():
-        form.wrong(field_of(path), text_of(code, 422))
+        form.wrong(_of_correction(form, path) or field_of(path), text_of(code, 422))
+
+
+def _of_correction(form: Form, path: str) -> str:
+    """`items.basic.sex` -> the 正しい内容 of the row in which that item was chosen."""
+    item = path.removeprefix("items.")
+    return next((f"value_{n}" for n in range(CORRECTIONS) if item != path and form.text(f"item_{n}") == item), "")
 
 
 def place_problem(form: Form, error: JukiError) -> None:
