@@ -12,6 +12,7 @@ import pytest_asyncio
 from litestar import Litestar
 from tests.web.counter import Browser, Town, family, settle, text_of
 
+from juki.console import trail
 from juki.dates import today_in_japan
 from juki.tenancy import Fleet
 
@@ -200,6 +201,17 @@ async def test_the_conditions_of_the_log_hold_together_and_it_speaks_in_names(
     assert all("住民票の記録の照会" in row and "白河　花子" in row for row in rows)
     answer = await auditor.post("/audit", asked | {"result": "refused"})
     assert "条件に合う操作はありません" in answer.text
+    answer = await auditor.get("/audit")
+    counts = [int(n) for n in re.findall(r"ID別のログイン回数.*?<td>(\d+)件", answer.text, re.DOTALL)]
+    assert counts == sorted(counts, reverse=True)
+    assert len(counts) > 1
     answer = await auditor.post("/audit", {"since": "R8.11.24", "until": "R8.11.23", "actor": "nobody"})
     assert answer.status_code == 422
     assert all(word in answer.text for word in ("始まりの日より前", "このログイン名の操作者はいません"))
+
+
+def test_a_finding_names_operators_or_the_terminal() -> None:
+    """screens: nothing is shown in English, and no operator by number where there is a name."""
+    named = {"op-1": "白河　花子", "op-2": "相馬　次郎"}
+    assert trail.who("terminal IWK-01", named) == "端末 IWK-01"
+    assert trail.who("op-1, op-2", named) == "白河　花子、相馬　次郎"

@@ -104,7 +104,7 @@ async def test_a_form_sent_twice_is_refused_with_the_number_of_its_case(counter:
     for path in ("/changes", "/changes/examine"):
         again = await call(clerk, "POST", path, body)
         assert (again.status_code, again.json()["code"]) == (409, "registry.form_used")
-        assert f"受付 {number} " in again.json()["detail"]
+        assert f"仮登録 {number} " in again.json()["detail"]
         assert "{" not in again.json()["detail"]
 
 

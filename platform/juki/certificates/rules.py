@@ -120,6 +120,10 @@ def judge(
         refused = _guarded(application, record, guard)
         if refused:
             return Verdict(refusal=NOT_AVAILABLE, notice=refused)
+        if _requester_is_dead(application, record):
+            return Verdict(
+                refusal="certificates.requester_deceased", fields={"relation": "certificates.requester_deceased"}
+            )
         if against := _against_record(application, record):
             return Verdict(refusal=against, fields={"persons": against})
         warnings += _warnings(application, record, guard)
@@ -166,6 +170,11 @@ def _guarded(application: Application, record: Record, guard: Guard) -> str:
     if application.relation is Relation.OFFICIAL:
         return ""
     return "certificates.clerk_protected"
+
+
+def _requester_is_dead(application: Application, record: Record) -> bool:
+    """Nobody asks for a paper after death: for the 除票 of a deceased resident comes a third party or an authority."""
+    return record.status is Status.DECEASED and application.requester.atena_no == record.atena_no
 
 
 def _against_record(application: Application, record: Record) -> str:

@@ -125,8 +125,8 @@ OFFERED: Final = tuple(
     )
 )
 FACTS: Final = {
-    "terminal": "端末",
-    "operator": "操作者",
+    "terminal": "関係する端末",
+    "operator": "関係する操作者",
     "session": "セッション",
     "case_no": "仮登録番号",
     "reason": "事由",
