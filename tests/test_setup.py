@@ -103,7 +103,7 @@ def test_help_needs_no_environment(tmp_path: Path) -> None:
     """Whoever has just cloned the repository may ask first."""
     scripts = tmp_path / "checkout" / "scripts"
     shutil.copytree(ROOT / "scripts", scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("demo", "setup", "test", "otp", "on-system-postgres"):
+    for name in ("demo", "setup", "test", "otp", "on-system-postgres", "on-container-postgres"):
         done = subprocess.run([scripts / name, "--help"], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stderr) == (0, ""), name
         assert done.stdout.strip(), name
