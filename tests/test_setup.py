@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -146,3 +147,27 @@ def test_a_demo_whose_port_is_taken_says_which_one_it_uses(
     assert f"ポート {port} " in told
     assert f"、{world.port} " in told
     assert "--port" in told
+
+
+def test_ctrl_c_in_the_middle_of_the_story_stops_what_it_started(
+    telling: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback, the shell's exit code, and a report of the steps that were told; a second Ctrl-C changes nothing."""
+
+    def pressed(_: object) -> dict[str, object]:
+        raise KeyboardInterrupt
+
+    stopped: list[object] = []
+
+    def stop_all(_: object) -> None:
+        stopped.append(signal.getsignal(signal.SIGINT))
+
+    monkeypatch.setattr(telling, "STEPS", (("first", "初め", lambda _: {}), ("second", "次", pressed)))
+    monkeypatch.setattr(telling.World, "stop_all", stop_all)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        assert telling.run(_options(tmp_path)) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stopped == [signal.SIG_IGN]
+    assert "1/2 steps" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -58,6 +59,7 @@ def _run(world: World, *, check: bool) -> int:
         print("\n中断します。動かしたものをすべて止めます。", flush=True)
         return 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C would leave the database running
         world.stop_all()
         _report(world, results)
     return 0 if held else 1
