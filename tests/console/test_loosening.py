@@ -101,6 +101,35 @@ async def test_the_next_copy_goes_out_only_after_a_second_clerk_approved_the_end
     assert "すでに承認・却下・取下げ" in answer.text
 
 
+async def test_every_page_of_a_measure_names_its_person_and_every_housemate_is_marked(
+    protector: Browser, guardian: Browser, clerk: Browser, fleet: Fleet
+) -> None:
+    """Nobody wonders whose measure is open, also where 照会 is held back; who opens a housemate sees who else is hunted."""
+    hunted, housemate = await settle(fleet, family("帯名", "オビナ")[:2])
+    measure_no = await begin(protector, hunted)
+    await clerk.state_purpose("inquiry")
+    home = (await clerk.get(f"/residents/{housemate}")).text
+    marked = re.search(rf'/residents/{hunted}".*?</a>', home)
+    assert marked, text_of(home)
+    assert "支援措置" in marked[0]
+    assert home.count('<span class="tag warn">支援措置</span>') == 1
+    await protector.get(f"/residents/{hunted}/protection")
+    held = {"process": "inquiry", "level": "error", "reason": "調査中", "starts_on": "R8.11.20"}
+    answer = await protector.post(f"/residents/{hunted}/suppress", held)
+    assert answer.status_code == 200, text_of(answer.text)
+    number = await ask_end(protector, measure_no)
+    for who, page in (
+        (protector, f"/protection/{measure_no}"),
+        (protector, f"/protection/{measure_no}/amend"),
+        (guardian, f"/protection/loosenings/{number}"),
+    ):
+        shown = (await who.get(page)).text
+        strip = shown.partition('aria-label="表示中の人"')[2].partition("<main")[0]
+        assert "帯名" in strip, page
+        assert hunted in strip, page
+        assert "支援措置の対象者です" in text_of(shown), page
+
+
 async def test_one_page_sent_twice_asks_once_and_a_second_ask_names_the_first(
     protector: Browser, guardian: Browser, fleet: Fleet
 ) -> None:

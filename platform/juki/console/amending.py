@@ -14,7 +14,7 @@ from juki.audit import Operation, operation
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
-from juki.console.protection import PURPOSE, RIGHT, TEXTS, WISHES
+from juki.console.protection import PURPOSE, RIGHT, TEXTS, WISHES, whose
 from juki.problem import Conflict, Invalid
 from juki.registry.model import Measure, SupportMeasure, Wish
 from juki.tenancy import Fleet
@@ -68,10 +68,12 @@ async def _page(
     async with operation(fleet, caller, "protection.form", purpose=PURPOSE, right=RIGHT, write=False) as op:
         now = (await registry.measure_history(op, measure_no))[-1]
         others = await _others(op, now)
+        shown = await whose(op, now.content.atena_no)
     form = form or Form((), _given(now.content))
     form.fields = _fields(others)
     form.replace("form_key", [new_number()])
     context: dict[str, Any] = {
+        **shown,
         "form": form,
         "lead": [
             f"{now.content.name}の支援措置です。希望・対象者・記述を増やす変更は、すぐに有効になります。",

@@ -14,7 +14,7 @@ from juki.console import clerks, words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.person import ASKED, suppression_line
-from juki.console.protection import RIGHT, told
+from juki.console.protection import RIGHT, told, whose
 from juki.console.table import Cell, Table
 from juki.problem import Conflict, Invalid, JukiError, Refused
 from juki.registry import LooseningView
@@ -30,6 +30,7 @@ STATES: Final = {
     LooseningState.DECLINED: "却下",
     LooseningState.WITHDRAWN: "取下げ",
 }
+_NOBODY: Final[dict[str, Any]] = {"person": None, "notices": []}
 _LOOKS: Final = {LooseningState.ASKED: "warn", LooseningState.APPROVED: "good"}
 _STEPS: Final = STATES | {LooseningState.ASKED: "申請", LooseningState.APPROVED: "承認"}
 _STALE: Final = "内容が変わり承認できません"
@@ -130,9 +131,11 @@ async def _page(
     async with operation(fleet, caller, "protection.ask", purpose=PURPOSE, right=RIGHT, write=False) as op:
         view = await registry.loosening(op, loosening_no)
         names = await _names(op, [view])
+        shown = await whose(op, _subjects(view)[0]) if _subjects(view) else _NOBODY
     asked = view.loosening
     form.fields = [_REASON]
     context: dict[str, Any] = {
+        **shown,
         "loosening_no": loosening_no,
         "state": STATES[asked.state],
         "look": _LOOKS.get(asked.state, "gone"),

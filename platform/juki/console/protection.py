@@ -15,7 +15,7 @@ from juki.console import clerks, sections, words
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
-from juki.console.person import ASKED
+from juki.console.person import ASKED, notices_of, person_of
 from juki.console.resident import strip
 from juki.console.suppression import HOLD
 from juki.console.table import Cell, Table
@@ -273,11 +273,13 @@ async def _detail(
         approved = await registry.approvals(op, measure_no)
         named = await clerks.names(op, [*(m.entered_by for m in history), *(by for _, by in approved.values())])
         others = await registry.current(op, latest.content.protected_with, ("basic",))
+        shown = await whose(op, latest.content.atena_no)
     acts = caller.may(RIGHT) and latest.state is not MeasureState.ENDED
     form.put("form_key", new_number())
     ends = latest.content.ends_on
     opens = renewable_from(ends) if ends and latest.state is MeasureState.IN_FORCE else None
     context = {
+        **shown,
         "measure_no": measure_no,
         "state": STATES[latest.state],
         "atena_no": latest.content.atena_no,
@@ -299,6 +301,13 @@ async def _detail(
     status = 422 if form.errors else 200
     title = f"支援措置 {measure_no}"
     return render(request, "measure.html", title, context, tenant=await fleet.tenant(code), status=status)
+
+
+async def whose(op: Operation, atena_no: str) -> dict[str, Any]:
+    """`person` and `notices` for the pages of a measure; also of somebody whose 照会 is held back: here is who sees to that."""
+    found = (await registry.current(op, [atena_no], ("basic", "address"))).get(atena_no)
+    held = await registry.protection(op, atena_no)
+    return {"person": person_of(found) if found else None, "notices": notices_of(held)}
 
 
 def _end_fields() -> tuple[Field, ...]:

@@ -55,6 +55,7 @@ class View(msgspec.Struct, kw_only=True):
 
     record: Record
     household: Household | None
+    protected: frozenset[str]  # of the household, whoever is under 支援措置
     versions: tuple[Version, ...]
     protection: Any
     under_change: bool
@@ -152,10 +153,12 @@ async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: M
         home = await registry.household(op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known)
     versions = await registry.history(op, atena_no, groups=("basic",), known_at=moment.known)
     issues = await certificates.history(op, atena_no)
+    guarded = await registry.protections(op, [m.atena_no for m in home.members] if home else [])
     acted = [who for v in versions for who in (v.event.entered_by, v.event.confirmed_by)]
     return View(
         record=record,
         household=home,
+        protected=frozenset(a for a, held in guarded.items() if held.protected),
         versions=versions,
         protection=await registry.protection(op, atena_no),
         under_change=bool(await registry.under_change(op, [atena_no])),
@@ -238,6 +241,7 @@ def _members(view: View) -> list[dict[str, Any]]:
                 "relationship": basic.relationship if basic else "",
                 "age": f"{dates.age_on(basic.birth, view.today)}歳" if basic and basic.birth.year > 0 else "",
                 "here": here,
+                "protected": member.atena_no in view.protected,
                 "key": str(n + 1) if n < 9 and not here else "",
             }
         )
