@@ -58,11 +58,17 @@ def _variants(clerk: Clerk) -> tuple[list[dict[str, Any]], list[str]]:
     """Hits of the first common family name that somebody here writes in another form, and the forms found."""
     for family in COMMON:
         hits = find(clerk, name=family)["hits"]
-        other = [h for h in hits if not h["name"].startswith(family) and not h["matched_past"]]
+        other = [h for h in hits if not _borne(h, family) and not h["matched_past"]]
         if other:
             proved(all(h["variant"] for h in other), "variants are marked")
             return hits, sorted({h["name"].split("　")[0] for h in hits})
     return [], []
+
+
+def _borne(hit: dict[str, Any], family: str) -> bool:
+    """Found by the very letters: of the name, of 通称 or 旧氏, or of a foreign resident's name in kanji, which no hit shows."""
+    names = (hit["name"], hit["alias"], hit["former_surname"])
+    return any(name.startswith(family) for name in names) or hit["kind"] == "foreign"
 
 
 def find(clerk: Clerk, **query: Any) -> dict[str, Any]:
