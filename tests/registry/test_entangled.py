@@ -114,11 +114,13 @@ async def test_a_record_struck_out_and_written_on_one_day_may_be_corrected_and_i
     (person,) = (await desk.make(family(newcomer("半　消", "世帯主")))).new_atena_nos
     await desk.make(lost(person, foreigner=_stay()), authority())
     correct = Correct(
-        occurred_on=RegistryDate(2026, 11, 20), atena_no=person, version_no=2, items={"notes.memo": "控え"}
+        occurred_on=RegistryDate(2026, 11, 20), atena_no=person, version_no=2, items={"basic.name": "半　正"}
     )
     await desk.make(correct, authority())
     held = await desk.read(person)
     assert (held.status, held.kind.value) == (Status.RESIDENT, "foreign")
+    assert held.basic is not None
+    assert held.basic.name == "SATO KEN"
 
 
 def test_the_first_of_two_changes_of_one_day_is_corrected_and_the_second_still_holds() -> None:
