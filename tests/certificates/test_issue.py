@@ -503,6 +503,33 @@ async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_t
     assert caught.value.code == "certificates.not_available"
 
 
+async def test_a_measure_that_begins_before_the_paper_is_handed_over_keeps_it_back(
+    run: Run, put: Run, japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """支援措置: a paper issued a moment before is given out no more, neither by its token nor by its number."""
+    person = japanese(4, atena_no="0000000074", setai_no="8000000074", is_head=True)
+    await run(lambda op: put(op, person))
+    asked = _third(application, person.atena_no)
+    ready = await run(lambda op: certificates.prepare(op, asked))
+    issued = await run(lambda op: certificates.issue(op, ready.token))
+    assert (await run(lambda op: certificates.fetch_again(op, issued.issue_no))).pdf == issued.pdf
+    measure = SupportMeasure(
+        name="渡邉　一郎",
+        birth=RegistryDate(1954, 4, 4),
+        address="福島県いわき市",
+        atena_no=person.atena_no,
+        starts_on=dt.date(2026, 4, 1),
+    )
+    await run(lambda op: registry.enter_protection(op, measure), rights=(*CLERK, "protection.enter"))
+    for again in (
+        lambda op: certificates.issue(op, ready.token),
+        lambda op: certificates.fetch_again(op, issued.issue_no),
+    ):
+        with pytest.raises(Refused) as caught:
+            await run(again)
+        assert caught.value.code == "certificates.not_available"
+
+
 async def test_an_incomplete_form_and_an_unregistered_terminal_get_no_token(
     run: Run, application: Callable[..., Application]
 ) -> None:
