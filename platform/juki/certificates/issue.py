@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from juki.audit import Operation
 from juki.certificates import render, store
 from juki.certificates.compose import compose, disclosed_items, fiscal_year, label
@@ -25,7 +23,7 @@ from juki.certificates.model import (
     Verdict,
 )
 from juki.certificates.office import office_of
-from juki.certificates.prepare import digest_of, ensure_allowed, gather, judge_subject
+from juki.certificates.prepare import digest_of, ensure_allowed, gather, judge_subject, watched
 from juki.certificates.rules import NOT_AVAILABLE, fee_yen, held_back
 from juki.problem import Conflict, JukiError, NotFound, Refused
 
@@ -98,7 +96,7 @@ async def _again(op: Operation, found: store.ApplicationRow, earlier: list[store
     A paper that was not handed over yet may still be kept back: 支援措置 and 抑止 that began since hold for it too.
     """
     asked, application_no = found.held.application, found.application_no
-    subject = await gather(op, msgspec.structs.replace(asked, items=()))
+    subject = await watched(op, asked)
     if notice := held_back(asked, subject.records, subject.guards):
         ensure_allowed(op, Verdict(refusal=NOT_AVAILABLE, notice=notice))
     pdf = await store.spooled(op, application_no)
