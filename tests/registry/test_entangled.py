@@ -254,3 +254,46 @@ async def test_the_number_of_a_residence_card_has_one_holder_by_whatever_form_it
 
 def _stay(card_number: str = "") -> registry.model.Foreigner:
     return registry.model.Foreigner(nationality="ブラジル", category="中長期在留者", card_number=card_number)
+
+
+async def test_whoever_returns_without_the_code_on_paper_goes_on_under_the_code_that_they_had(desk: Desk) -> None:
+    """住基法 30条の3: a 住民票コード is given once; the stock is for those who never had one."""
+    await desk.do(desk.clerk, lambda op: registry.add_codes(op, [resident_code(770_100)]))
+    here = family(newcomer("再来　一", "世帯主"), day=dt.date(2026, 11, 8))
+    (person,) = (await desk.make(here)).new_atena_nos
+    out = MoveOut(occurred_on=RegistryDate(2026, 11, 12), atena_nos=(person,), destination=TOKYO)
+    await desk.make(out)
+    back = newcomer("再来　一", "世帯主", my_number="", resident_code="", returning_atena_no=person)
+    await desk.make(family(back, day=dt.date(2026, 11, 19)))
+    held = await desk.read(person)
+    assert held.resident_code is not None
+    assert held.resident_code.resident_code == here.persons[0].resident_code
+    assert await desk.do(desk.clerk, registry.codes_left) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "code"),
+    [
+        ({"address.address.building": "ハイツ\u202e302"}, "text_unusable"),
+        ({"basic.former_surname": "旧/氏"}, "name_unusable"),
+    ],
+)
+async def test_no_mark_that_turns_a_text_around_gets_into_a_record_by_a_correction(
+    desk: Desk, items: dict[str, str | bool], code: str
+) -> None:
+    """文字: a paper shows what is held; 方書 read from right to left would be another room."""
+    first = {"text_unusable": "字　一", "name_unusable": "字　二"}[code]
+    (person,) = (await desk.make(family(newcomer(first, "世帯主")))).new_atena_nos
+    correct = Correct(occurred_on=RegistryDate(2026, 11, 20), atena_no=person, version_no=1, items=items)
+    assert await _refused(desk, correct) == {f"registry.{code}"}
+
+
+async def test_notes_of_several_lines_are_no_fault(desk: Desk) -> None:
+    """備考 and メモ have lines."""
+    (person,) = (await desk.make(family(newcomer("行　一", "世帯主")))).new_atena_nos
+    items: dict[str, str | bool] = {"notes.memo": "一行目\r\n二行目"}
+    correct = Correct(occurred_on=RegistryDate(2026, 11, 20), atena_no=person, version_no=1, items=items)
+    await desk.make(correct, authority())
+    notes = (await desk.read(person)).notes
+    assert notes is not None
+    assert notes.memo == "一行目\r\n二行目"

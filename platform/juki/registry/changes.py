@@ -117,7 +117,7 @@ def needs(change: Change, scene: Scene) -> Needs:
     """How many new numbers the change draws."""
     match change:
         case MoveIn():
-            return move_in.needs(change)
+            return move_in.needs(change, scene)
         case Relocate():
             return relocate.needs(change, scene)
         case Birth():

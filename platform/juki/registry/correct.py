@@ -16,6 +16,7 @@ from juki.registry.timeline import as_of, correct_from, timeline, weave
 _NUMBER = "my_number.my_number"
 _CODE = "resident_code.resident_code"
 _CARD = "foreigner.card_number"
+_NAMES = ("basic.former_surname", "basic.alias", "basic.name_kanji")
 _OF_REASON: dict[str, tuple[str, ...]] = {
     "my_number_change": (_NUMBER,),
     "my_number_amend": (_NUMBER,),
@@ -64,7 +65,7 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
         return rules.error("registry.resident_code_invalid", field)
     if path == _CARD and value and not numbers.is_residence_card_number(str(value)):
         return rules.error("registry.card_number_invalid", field)
-    if path == "basic.name" and not letters.is_name(str(value)):
+    if (path == "basic.name" or (path in _NAMES and value)) and not letters.is_name(str(value)):
         return rules.error("registry.name_unusable", field)
     if path.startswith("foreigner.") and kind is Kind.JAPANESE:
         return rules.error("registry.not_for_japanese", field)

@@ -116,6 +116,8 @@ async def judge(
         return rules.error("registry.reason_not_of_form", "reason"), ()
     found = rules.total(
         (
+            rules.check_texts(change),
+            rules.check_texts(reception, "reception"),
             rules.check_reception(reception, reason),
             rules.check_days(change.occurred_on, change.notified_on, scene.today, reason),
             changes.check(change, scene, op.tenant.settings.numbering.resident_code_check),
