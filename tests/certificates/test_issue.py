@@ -503,6 +503,40 @@ async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_t
     assert caught.value.code == "certificates.not_available"
 
 
+async def test_a_paper_waits_for_a_measure_that_is_being_written_and_is_then_refused(
+    run: Run,
+    put: Run,
+    fleet: Fleet,
+    caller: Callable[..., Caller],
+    japanese: Callable[..., Record],
+    application: Callable[..., Application],
+) -> None:
+    """支援措置: of a measure and a paper at the same moment the one that comes second knows of the first."""
+    person = japanese(4, atena_no="0000000075", setai_no="8000000075", is_head=True)
+    await run(lambda op: put(op, person))
+    ready = await run(lambda op: certificates.prepare(op, _third(application, person.atena_no)))
+    measure = SupportMeasure(
+        name="渡邉　一郎",
+        birth=RegistryDate(1954, 4, 4),
+        address="福島県いわき市",
+        atena_no=person.atena_no,
+        starts_on=dt.date(2026, 4, 1),
+    )
+    waiting = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()"
+    )
+    guardian = caller(rights=(*CLERK, "protection.enter"), actor="op-0002")
+    async with operation(fleet, guardian, "protection.enter", purpose="試験") as op:
+        await registry.enter_protection(op, measure)
+        paper = asyncio.create_task(run(lambda op: certificates.issue(op, ready.token)))
+        while not paper.done() and (await op.session.fetch(waiting))[0][0] == 0:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Refused) as caught:
+        await paper
+    assert caught.value.code == "certificates.not_available"
+
+
 async def test_a_measure_that_begins_before_the_paper_is_handed_over_keeps_it_back(
     run: Run, put: Run, japanese: Callable[..., Record], application: Callable[..., Application]
 ) -> None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
+from juki import registry
 from juki.audit import Operation
 from juki.certificates import render, store
 from juki.certificates.compose import compose, disclosed_items, fiscal_year, label
@@ -45,6 +46,7 @@ async def issue(op: Operation, token: str) -> Issued:
     if op.now > found.expires_at:
         raise Refused("certificates.token_expired", "prepared too long ago")
     asked, office = found.held.application, office_of(op.tenant, op.caller)
+    await registry.hold_guards(op, sorted((await watched(op, asked)).together))
     subject = await gather(op, asked)
     ensure_allowed(op, judge_subject(op, asked, subject))
     if subject.versions() != found.held.versions:
