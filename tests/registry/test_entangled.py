@@ -297,3 +297,18 @@ async def test_notes_of_several_lines_are_no_fault(desk: Desk) -> None:
     notes = (await desk.read(person)).notes
     assert notes is not None
     assert notes.memo == "一行目\r\n二行目"
+
+
+async def test_a_correction_gives_nobody_the_items_of_the_other_kind(desk: Desk) -> None:
+    """法7条, 30条の45: 本籍 and 旧氏 belong to the Japanese, 通称 to foreign residents, in whatever form they come."""
+    people = family(newcomer("別種　一", "世帯主"), newcomer("別種　二", "弟", RegistryDate(1985, 1, 1)))
+    foreign, japanese = (await desk.make(people)).new_atena_nos
+    await desk.make(lost(foreign, name="SATO BESSHU", foreigner=_stay()), authority())
+    tries: list[tuple[str, int, dict[str, str | bool], str]] = [
+        (foreign, 3, {"domicile.registered_domicile": "福島県いわき市平1番地"}, "not_for_foreigner"),
+        (foreign, 3, {"basic.former_surname": "佐藤"}, "not_for_foreigner"),
+        (japanese, 1, {"basic.alias": "佐藤　二"}, "not_for_japanese"),
+    ]
+    for atena_no, version_no, items, code in tries:
+        correct = Correct(occurred_on=DAY, atena_no=atena_no, version_no=version_no, items=items)
+        assert await _refused(desk, correct) == {f"registry.{code}"}

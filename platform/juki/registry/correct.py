@@ -67,8 +67,10 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
         return rules.error("registry.card_number_invalid", field)
     if (path == "basic.name" or (path in _NAMES and value)) and not letters.is_name(str(value)):
         return rules.error("registry.name_unusable", field)
-    if path.startswith("foreigner.") and kind is Kind.JAPANESE:
+    if kind is Kind.JAPANESE and (path.startswith("foreigner.") or (value and path.startswith("basic.alias"))):
         return rules.error("registry.not_for_japanese", field)
+    if kind is Kind.FOREIGN and (path.startswith("domicile.") or (value and path.startswith("basic.former_surname"))):
+        return rules.error("registry.not_for_foreigner", field)
     if value is None and path in ("basic.birth", "address.resident_since"):
         return rules.error("registry.required", field)
     if path == "address.address.text" and not str(value).strip():
