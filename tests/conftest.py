@@ -14,8 +14,9 @@ import os
 import secrets
 import shutil
 import time
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,8 @@ from juki.vault import open_kms
 ROOT = Path(__file__).resolve().parents[1]
 TEST_HOME = Path(os.environ.get("JUKI_TEST_HOME", ROOT / ".juki" / "test")).resolve()
 TEMPLATE_SECONDS = 6 * 3600
+ENGINE_SECONDS = 20
+START_SECONDS = 60
 TENANT_FILES = ("072044-iwaki.toml", "075418-hirono.toml")
 
 
@@ -58,23 +61,52 @@ def server() -> Iterator[str]:
 
 @contextmanager
 def _container() -> Iterator[str | None]:
-    """The container rung: only where an engine answers and the image can be had."""
+    """The container rung: only where an engine answers and the image can be had. Each xdist worker has its own server."""
     if not (os.environ.get("DOCKER_HOST") or Path("/var/run/docker.sock").exists()):
         yield None
         return
     try:
-        from testcontainers.community.postgres import PostgresContainer
-
-        engine = PostgresContainer(os.environ.get("JUKI_TEST_IMAGE", "postgres:17"), driver=None)
-        engine.start()
+        engine = _start_container(os.environ.get("JUKI_TEST_IMAGE", "postgres:17"))
     except Exception as e:  # noqa: BLE001  whatever an engine lacks, the next rung holds
-        print(f"container engine not usable ({type(e).__name__}), embedded server instead")
+        # as a warning, because the summary of every run shows it
+        told = " ".join(str(getattr(e, "explanation", None) or e).split())[:300]
+        warnings.warn(f"embedded server instead of a container: {type(e).__name__}: {told}", stacklevel=1)
         yield None
         return
+    dsn = engine.get_connection_url(driver=None)
     try:
-        yield engine.get_connection_url(driver=None)
+        yield dsn
     finally:
         engine.stop()
+        shutil.rmtree(TEST_HOME / f"tpl-{_fingerprint(dsn)}", ignore_errors=True)  # the keys of a template that is gone
+
+
+def _start_container(image: str) -> Any:
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+    from testcontainers.core.config import testcontainers_config as patience
+
+    # an engine that does not answer, or a registry that no byte comes from, is given up soon
+    client = docker.from_env(timeout=ENGINE_SECONDS)
+    try:
+        client.images.get(image)
+    except docker.errors.ImageNotFound:
+        client.images.pull(image)
+    finally:
+        client.close()
+    patience.max_tries, patience.sleep_time = 5 * START_SECONDS, 0.2
+    # the password is new each time: the port may be open to other machines
+    engine = PostgresContainer(
+        image, driver=None, username="postgres", password=secrets.token_urlsafe(24), dbname="postgres"
+    ).with_command("-c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off")
+    try:
+        return engine.start()
+    except BaseException as e:
+        with suppress(Exception):
+            engine.stop()
+        if isinstance(e, TimeoutError):  # its own words hold the password
+            raise TimeoutError(f"the server of {image} was not ready within {START_SECONDS} seconds") from None
+        raise
 
 
 def _passwords(admin_dsn: str) -> dict[Login, str]:

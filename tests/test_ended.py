@@ -68,9 +68,7 @@ def test_a_process_ends_when_told_wherever_it_is(fresh_config: Config, sent: sig
         process.send_signal(sent)
         _, told = process.communicate(timeout=120)
     assert process.returncode == 128 + sent
-    assert [line for line in told.splitlines() if line] == [
-        "interrupted; what was committed stays, the rest was rolled back"
-    ]
+    assert [line for line in told.splitlines() if line] == ["中断しました。確定した分は残り、残りは取り消されました。"]
     with closing(connect(fresh_config, "deploy", autocommit=True)) as deploy:
         found = deploy.execute("SELECT kind, result FROM t072044.audit_row ORDER BY op_no, part").fetchall()
     assert found in ([("intent", "")], [("intent", ""), ("outcome", "failed")])

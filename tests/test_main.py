@@ -14,6 +14,7 @@ import pytest
 from juki import __main__ as juki
 from juki.commands import tenant
 from juki.problem import Conflict, Invalid, JukiError, Misconfigured, NotFound, Refused, Unavailable
+from juki.texts import text_of
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_every_failure_has_its_exit_code_and_quotes_nobody(
     assert juki.main(["tenant", "list"]) == code
     told = capsys.readouterr()
     assert told.out == ""
-    assert len(told.err.splitlines()) <= 2
+    assert len(told.err.splitlines()) <= 3
     assert "渡邉" not in told.err
     if isinstance(error, JukiError):
         assert "x.y" in told.err
@@ -66,6 +67,8 @@ def test_an_error_is_json_where_json_was_asked_for(
     monkeypatch.setattr(tenant, "_list", fail)
     assert juki.main(["tenant", "list", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
+    message = told["error"].pop("message")
+    assert message == text_of("x.y", Invalid.status)
     assert told == {"error": {"code": "x.y", "detail": "said", "remedy": "do this", "fields": {"a": "b"}}}
 
 

@@ -54,9 +54,9 @@ def test_an_address_of_another_machine_is_named(settings: Config, capsys: pytest
     ("change", "said", "remedy"),
     [
         ("DELETE FROM t075418.schema_version WHERE revision = (SELECT max(revision) FROM t075418.schema_version)",
-         "migrate.behind: 075418 lacks revision", "run `juki migrate`"),
+         "075418 のスキーマは古い版です", "juki migrate を実行してください"),
         ("INSERT INTO t075418.schema_version (revision, fingerprint) VALUES ('9999', 'x')",
-         "migrate.ahead: 075418 has revision 9999", "start the newer program"),
+         "このプログラムより新しい版です(9999)", "新しいプログラムで起動してください"),
     ],
 )  # fmt: skip
 def test_a_municipality_of_another_revision_is_named_and_the_others_are_served(

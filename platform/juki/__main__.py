@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -20,7 +19,8 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from juki.commands.arguments import Parser
-from juki.problem import Invalid, JukiError, Misconfigured, Unavailable
+from juki.problem import Invalid, JukiError, Misconfigured, Unavailable, defect
+from juki.texts import text_of
 
 COMMANDS: Final = (
     "access",
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _leave(code)
         return code
     except Exception as e:  # noqa: BLE001  a trace or a foreign message may quote a person's data
-        return _tell(_known(e) or _defect(e), as_json=as_json)
+        return _tell(_known(e) or defect(e), as_json=as_json)
 
 
 def parser(wanted: str = "") -> argparse.ArgumentParser:
@@ -148,7 +148,7 @@ def _interruptible(ended: list[int], *, alone: bool) -> Generator[None, None, No
 
 
 def _interrupted(ended: Sequence[int]) -> int:
-    print("interrupted; what was committed stays, the rest was rolled back", file=sys.stderr)
+    print("中断しました。確定した分は残り、残りは取り消されました。", file=sys.stderr)
     return 128 + (ended[0] if ended else signal.SIGINT)
 
 
@@ -169,23 +169,20 @@ def _known(error: Exception) -> JukiError | None:
     return known_problem(error)
 
 
-def _defect(error: Exception) -> JukiError:
-    """Where it broke, not what it said."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "/juki/" in frame.filename] or frames
-    place = f"{ours[-1].filename.rpartition('/juki/')[2]}:{ours[-1].lineno}"
-    return JukiError(
-        "juki.fault", f"{type(error).__name__} in {place}", remedy="this is a defect: report the line above"
-    )
-
-
 def _tell(error: JukiError, *, as_json: bool) -> int:
     if as_json:
         fields = error.fields if isinstance(error, Invalid) else {}
-        told = {"code": error.code, "detail": error.detail, "remedy": error.remedy, "fields": fields}
+        told = {
+            "code": error.code,
+            "message": text_of(error.code, error.status),
+            "detail": error.detail,
+            "remedy": error.remedy,
+            "fields": fields,
+        }
         print(json.dumps({"error": told}, ensure_ascii=False))
     else:
-        print(f"juki: {error}", file=sys.stderr)
+        print(f"juki: {text_of(error.code, error.status)}", file=sys.stderr)
+        print(f"      {error}", file=sys.stderr)
         if error.remedy:
             print(f"      -> {error.remedy}", file=sys.stderr)
     if isinstance(error, Unavailable):

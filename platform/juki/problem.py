@@ -6,6 +6,8 @@ text shown to staff is looked up by `code`, so the same fault reads the same on 
 
 from __future__ import annotations
 
+import traceback
+
 
 class JukiError(Exception):
     """A failure with a stable code, a sentence for engineers and the next step for whoever met it."""
@@ -73,3 +75,13 @@ class Misconfigured(JukiError):
 
     status = 500
     code = "misconfigured"
+
+
+def defect(error: Exception) -> JukiError:
+    """An error nobody foresaw, told by where it broke: what it says itself may quote a person's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "/juki/" in frame.filename] or frames
+    place = f"{ours[-1].filename.rpartition('/juki/')[2]}:{ours[-1].lineno}"
+    return JukiError(
+        "juki.fault", f"{type(error).__name__} in {place}", remedy="this is a defect: report the line above"
+    )

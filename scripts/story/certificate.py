@@ -76,7 +76,8 @@ def issue(clerk: Clerk, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def protected(world: World, clerk: Clerk) -> dict[str, object]:
-    """A third party asks for a protected person: a refusal that says nothing, and a warning for the clerk alone."""
+    """A third party asks for a protected person whose measure one clerk tried to end: a refusal that says nothing, and a
+    warning for the clerk alone."""
     atena_no = world.shared["found"]
     shown = ok(clerk.get(f"/records/{atena_no}", groups="basic,address"), "the person's record")
     body = application(atena_no, [atena_no], "claim", [], relation="third", ground="債権の回収のため")
@@ -86,7 +87,10 @@ def protected(world: World, clerk: Clerk) -> dict[str, object]:
         "address": shown["address"]["address"]["text"], "atena_no": atena_no, "copies": {"wanted": True},
         "starts_on": days_ago(0), "first_received_by": "いわき市",
     }  # fmt: skip
-    ok(clerk.post("/protections", measure), "支援措置 is registered")
+    measure_no = ok(clerk.post("/protections", measure), "支援措置 is registered")["measure_no"]
+    asked = ok(clerk.post(f"/protections/{measure_no}/ask-end", {"reason": "申出の取下げ"}), "its end is asked for")
+    alone = clerk.post(f"/loosenings/{asked['loosening_no']}/approve", {})
+    proved(alone.status_code == 403, "whoever asks for the end of a measure cannot approve it")
     found = [h for h in find(clerk, atena_no=atena_no)["hits"] if h["protected"]]
     proved(found, "the clerk sees the notice from the first list on")
     verdict = ok(clerk.post("/certificates/check", body), "the application is checked")
@@ -95,7 +99,7 @@ def protected(world: World, clerk: Clerk) -> dict[str, object]:
     prepared = clerk.post("/certificates/prepare", body)
     proved(prepared.status_code == 403, "and cannot be prepared")
     proved("支援" not in prepared.text and "protect" not in prepared.text, "the refusal does not say why")
-    return {"code": code_of(prepared), "refused_before": bool(free["refusal"])}
+    return {"code": code_of(prepared), "refused_before": bool(free["refusal"]), "ended_alone": code_of(alone)}
 
 
 def _text(pdf: bytes) -> str:

@@ -19,7 +19,7 @@ from story.provision import admin_dsn
 from story.world import HIRONO, IWAKI, World, proved
 
 LEDGERS = ("event", "resident_version", "case_step", "certificate_issue", "certificate_person", "audit_row", "audit_leaf",
-           "audit_checkpoint", "support_measure")  # fmt: skip
+           "audit_checkpoint", "support_measure", "loosening", "loosening_step")  # fmt: skip
 
 
 def run(world: World) -> dict[str, object]:

@@ -243,6 +243,7 @@ def test_a_foreign_name_is_printed_in_roman_letters_and_in_kanji_where_both_are_
 
     assert name_of(name="王　偉", name_roman="WANG WEI", name_kanji="王　偉") == "WANG WEI　王　偉"
     assert name_of(name="SMITH JOHN", name_roman="SMITH JOHN") == "SMITH JOHN"
+    assert name_of(name="SMITH　JOHN", name_roman="SMITH JOHN") == "SMITH JOHN"
     assert name_of(name="李　明") == "李　明"
 
 

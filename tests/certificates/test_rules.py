@@ -270,7 +270,7 @@ def test_people_struck_out_at_different_homes_are_not_put_under_one_address(
     japanese: Callable[..., Record], application: Callable[..., Application]
 ) -> None:
     """様式 20.1.2 has one box for the address and one for the head: what is not common to all cannot be printed there."""
-    gone = {"status": Status.DECEASED, "removal": Removal(reason="死亡")}
+    gone = {"status": Status.MOVED_OUT, "removal": Removal(reason="転出")}
     one, two = japanese(1, **gone), japanese(2, **gone)
     assert one.basic is not None
     assert two.address is not None

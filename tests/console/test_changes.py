@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import re
 from typing import Any
 
 import pytest
-from tests.web.counter import Browser, family, settle, text_of
+from tests.web.counter import Browser, family, settle, text_of, today
 
+from juki.console import words
 from juki.tenancy import Fleet
 
 START = {
@@ -95,6 +97,7 @@ async def test_the_death_of_the_head_asks_who_follows(clerk: Browser, second: Br
     answer = await clerk.get(f"/residents/{home[0]}")
     assert "死亡" in answer.text
     assert "is-removed" in answer.text
+    assert "消除される前の世帯は" in answer.text
     assert "相双　花子" in text_of((await clerk.get(f"/residents/{home[2]}")).text).replace(" ", "　")
 
 
@@ -110,6 +113,24 @@ async def test_a_move_out_takes_those_who_are_ticked(clerk: Browser, second: Bro
     await confirm(second, number)
     assert "転出" in (await clerk.get(f"/residents/{home[2]}")).text
     assert "is-removed" not in (await clerk.get(f"/residents/{home[0]}")).text
+
+
+async def test_a_planned_move_out_is_told_while_the_person_is_still_a_resident(
+    clerk: Browser, second: Browser, home: tuple[str, ...], fleet: Fleet
+) -> None:
+    """転出予定者 (住基法24): the day and the place stand on the page, for the certificate says them too."""
+    day = today(fleet) + dt.timedelta(days=10)
+    path = f"/residents/{home[2]}/changes/move-out"
+    place = {"who": [home[2]], "to_text": "東京都千代田区千代田1番1号"}
+    start = first("R8-3141", reason="move_out") | {"occurred_on": f"{day:%Y%m%d}"}
+    number = await go_through(clerk, path, [start, place, {}])
+    assert "転出予定者です" not in (await clerk.get(f"/residents/{home[2]}")).text
+    await confirm(second, number, occurred_on=f"{day:%Y%m%d}")
+    answer = await clerk.get(f"/residents/{home[2]}")
+    assert "転出予定者です" in answer.text
+    assert f"{words.calendar(day)}に転出する予定" in answer.text
+    assert "東京都千代田区千代田1番1号" in answer.text
+    assert "is-removed" not in answer.text
 
 
 async def test_a_correction_names_what_it_corrects(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
@@ -200,14 +221,14 @@ async def test_a_form_number_used_before_is_told_beside_it_with_its_case(
         answer = await clerk.post(path, {**carried, **page, "go": "next"})
     assert answer.status_code == 422
     assert re.search(r'name="form_no"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
-    assert f"受付 {number} で入力されています" in answer.text
+    assert f"仮登録 {number} で入力されています" in answer.text
     await second.get(f"/cases/{number}")
     await second.post(f"/cases/{number}/hand-back", {"comment": "続柄を確かめてください"})
     await clerk.get(path)
     for page in [first("R8-3090"), new]:
         carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
         answer = await clerk.post(path, {**carried, **page, "go": "next"})
-    assert f"差し戻された受付 {number} に代わります" in answer.text
+    assert f"差し戻された仮登録 {number} に代わります" in answer.text
     answer = await clerk.post(path, {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"})
     again = re.search(r"/cases/(\d+)", str(answer.url))
     assert again, text_of(answer.text)
@@ -330,6 +351,27 @@ async def test_a_notice_handed_back_is_filled_in_again(clerk: Browser, second: B
     await second.post(f"/cases/{number}/hand-back", {"comment": "区分を確かめてください"})
     await clerk.get(f"/cases/{number}/again")
     carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
-    assert carried["name"] == ["SOSO　SABURO"]
+    assert carried["name"] == ["SOSO SABURO"]
     assert carried["nationality"] == ["ペルー"]
     assert carried["residence_expires"] == ["令和10年4月1日"]
+
+
+async def test_a_waiting_draft_is_told_on_the_pages_of_the_household_and_names_whom_it_is_about(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """異動受付中 (SS 4.0): told until 本登録; the case is about the person corrected and shows the 留意事項."""
+    path = f"/residents/{home[1]}/changes/correct"
+    start = first("R8-3131", reason="correct", source="administration", document="not_needed", remarks="戸籍で確認")
+    wrong = {"version_no": "1", "item_0": "basic.name_kana", "value_0": "ソウソウ　ハナエ"}
+    number = await go_through(clerk, path, [start, wrong])
+    for page in (f"/residents/{home[0]}", f"/residents/{home[1]}/changes", f"/residents/{home[1]}/certificate", path):
+        assert "異動受付中です" in (await clerk.get(page)).text, page
+    queue = next(row for row in (await second.get("/cases")).text.split("<tr>") if f"/cases/{number}" in row)
+    assert "相双　花子" in queue
+    assert "相双　一郎" not in queue
+    answer = await second.get(f"/cases/{number}")
+    assert "戸籍で確認" in answer.text
+    assert f"/residents/{home[1]}" in answer.text
+    assert f"/residents/{home[0]}" not in answer.text
+    await confirm(second, number)
+    assert "異動受付中です" not in (await clerk.get(f"/residents/{home[0]}")).text

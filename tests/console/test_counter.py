@@ -132,6 +132,39 @@ async def test_an_outsider_is_never_recorded_as_the_person_shown(clerk: Browser,
     assert "小名浜 一（第三者）" in text_of(answer.text), text_of(answer.text)
 
 
+async def test_a_third_party_says_why_more_is_needed(clerk: Browser, household: tuple[str, ...]) -> None:
+    """住基法12の3: what a third party may leave out is printed with a reason, and the form has room for it."""
+    await clerk.state_purpose("certificate")
+    asked = {
+        "kind": "resident",
+        "relation": "third",
+        "requester_name": "小名浜 一",
+        "identity": "photo",
+        "purpose": "claim",
+        "ground": "債権の回収のため",
+        "persons": [household[0]],
+        "items": ["domicile"],
+        "copies": "1",
+        "go": "preview",
+    }
+    path = f"/residents/{household[0]}/certificate"
+    await clerk.get(path)
+    answer = await clerk.post(path, asked)
+    assert re.search(r'name="purpose_detail"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    answer = await clerk.post(path, asked | {"purpose_detail": "相続人を確かめるため"})
+    assert "data:application/pdf;base64," in answer.text, text_of(answer.text)
+
+
+async def test_a_refusal_names_the_municipality_and_leads_on(clerk: Browser) -> None:
+    """screens: the municipality is always in sight; no page is without a way on."""
+    answer = await clerk.get("/residents/9999999999")
+    assert answer.status_code == 404
+    assert "福島県いわき市" in answer.text
+    answer = await clerk.get("/nothing-here")
+    assert answer.status_code == 404
+    assert f'href="/{clerk.town.code}/"' in answer.text
+
+
 async def test_numbers_stay_masked_until_asked_for(clerk: Browser, household: tuple[str, ...]) -> None:
     """R-A-3.3-LOG-01: showing 個人番号 is an act of its own with a mark in the log."""
     answer = await clerk.get(f"/residents/{household[0]}")
@@ -342,6 +375,27 @@ async def test_a_paper_is_found_again_in_the_history_until_it_is_handed_over_or_
     assert "印刷する" not in answer.text
     answer = await clerk.post(f"{path}/{link[1]}/dispose", {"reason": "misprint"})
     assert answer.status_code == 422
+
+
+async def test_a_paper_handed_over_is_not_offered_for_printing(clerk: Browser, household: tuple[str, ...]) -> None:
+    """F-S1-02: once the paper is in hand the page says so, and 書損 is what is left to do."""
+    await clerk.state_purpose("certificate")
+    path = f"/residents/{household[1]}/certificate"
+    await clerk.get(path)
+    asked = {
+        "kind": "resident", "relation": "self", "requester": household[1], "identity": "photo", "purpose": "residence",
+        "persons": [household[1]], "copies": "1", "go": "preview",
+    }  # fmt: skip
+    await clerk.post(path, asked)
+    answer = await clerk.post(path, {**clerk.hidden(), "go": "issue"})
+    assert "証明書を印刷する" in answer.text, text_of(answer.text)
+    number = re.search(r"/certificate/(\d+)", str(answer.url))
+    assert number
+    await clerk.post(f"{path}/{number[1]}/hand-over")
+    answer = await clerk.get(f"{path}/{number[1]}")
+    assert "証明書を印刷する" not in answer.text
+    assert "もう一度印刷することはできません" in answer.text
+    assert "書損として記録する" in answer.text
 
 
 async def test_a_name_that_cannot_be_printed_is_named_as_the_item(clerk: Browser, fleet: Fleet) -> None:

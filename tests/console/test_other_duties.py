@@ -12,16 +12,9 @@ import pytest_asyncio
 from litestar import Litestar
 from tests.web.counter import Browser, Town, family, settle, text_of
 
+from juki.console import trail
 from juki.dates import today_in_japan
 from juki.tenancy import Fleet
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def protector(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIterator[Browser]:
-    """The clerk for 支援措置."""
-    async with Browser(application, iwaki, terminal=0) as browser:
-        await browser.log_in("shien", fleet.clock())
-        yield browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -33,10 +26,10 @@ async def auditor(application: Litestar, iwaki: Town, fleet: Fleet) -> AsyncIter
         yield browser
 
 
-async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reason(
+async def test_protection_is_entered_shown_everywhere_and_its_end_is_asked_for_only_with_a_reason(
     protector: Browser, clerk: Browser, fleet: Fleet
 ) -> None:
-    """R-1-B2-DAT-05: one year, on every page of the person, never ending silently."""
+    """R-1-B2-DAT-05: one year, on every page of the person, never ending silently, never by one person."""
     (atena_no,) = await settle(fleet, family("支援", "シエン")[:1])
     await protector.state_purpose("protection")
     await protector.get(f"/residents/{atena_no}/protection")
@@ -60,14 +53,16 @@ async def test_protection_is_entered_shown_everywhere_and_ends_only_with_a_reaso
     assert "職員限り" in answer.text, text_of(answer.text)
     answer = await protector.get("/protection")
     assert "支援　一郎" in answer.text
-    number = answer.text.partition("/protection/")[2].partition('"')[0]
+    number = re.findall(r"/protection/(\d+)", answer.text)[-1]
     await protector.get(f"/protection/{number}")
-    answer = await protector.post(f"/protection/{number}/end", {"reason": ""})
+    answer = await protector.post(f"/protection/{number}/ask-end", {"reason": ""})
     assert answer.status_code == 422
     answer = await protector.post(f"/protection/{number}/renew")
     assert answer.status_code == 422
-    answer = await protector.post(f"/protection/{number}/end", {"reason": "申出の取下げ"})
-    assert "終了しました" in answer.text, text_of(answer.text)
+    answer = await protector.post(f"/protection/{number}/ask-end", {"reason": "申出の取下げ"})
+    assert "終了を申請しました" in answer.text, text_of(answer.text)
+    assert (await protector.post(f"/protection/{number}/end", {"reason": "申出の取下げ"})).status_code == 404
+    assert "支援措置の対象者です" in (await clerk.get(f"/residents/{atena_no}")).text
 
 
 async def test_a_suppression_stops_and_is_shown(protector: Browser, clerk: Browser, fleet: Fleet) -> None:
@@ -171,7 +166,7 @@ async def test_a_measure_sent_twice_is_one_and_a_provisional_one_is_decided(
     assert "会津　四葉" in answer.text
 
 
-async def test_a_suppression_is_released_with_a_reason(protector: Browser, fleet: Fleet) -> None:
+async def test_a_suppression_is_released_for_a_while_with_a_reason(protector: Browser, fleet: Fleet) -> None:
     """標準仕様書 3.1: 一時解除 with a reason, from the person's page."""
     (atena_no,) = await settle(fleet, family("解除", "カイジョ")[:1])
     await protector.state_purpose("protection")
@@ -185,7 +180,7 @@ async def test_a_suppression_is_released_with_a_reason(protector: Browser, fleet
     answer = await protector.post(path, {"minutes": "30", "reason": ""})
     assert answer.status_code == 422
     answer = await protector.post(path, {"minutes": "30", "reason": "本人と確かめた"})
-    assert "抑止を解除しました" in answer.text, text_of(answer.text)
+    assert "抑止を一時解除しました" in answer.text, text_of(answer.text)
     assert "一時解除中" in answer.text
     answer = await protector.get(f"/residents/{atena_no}/suppressions/999999999")
     assert answer.status_code == 404
@@ -206,6 +201,17 @@ async def test_the_conditions_of_the_log_hold_together_and_it_speaks_in_names(
     assert all("住民票の記録の照会" in row and "白河　花子" in row for row in rows)
     answer = await auditor.post("/audit", asked | {"result": "refused"})
     assert "条件に合う操作はありません" in answer.text
+    answer = await auditor.get("/audit")
+    counts = [int(n) for n in re.findall(r"ID別のログイン回数.*?<td>(\d+)件", answer.text, re.DOTALL)]
+    assert counts == sorted(counts, reverse=True)
+    assert len(counts) > 1
     answer = await auditor.post("/audit", {"since": "R8.11.24", "until": "R8.11.23", "actor": "nobody"})
     assert answer.status_code == 422
     assert all(word in answer.text for word in ("始まりの日より前", "このログイン名の操作者はいません"))
+
+
+def test_a_finding_names_operators_or_the_terminal() -> None:
+    """screens: nothing is shown in English, and no operator by number where there is a name."""
+    named = {"op-1": "白河　花子", "op-2": "相馬　次郎"}
+    assert trail.who("terminal IWK-01", named) == "端末 IWK-01"
+    assert trail.who("op-1, op-2", named) == "白河　花子、相馬　次郎"

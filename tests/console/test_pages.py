@@ -18,8 +18,10 @@ from juki.console.form import Field, Form, fault_of, kana
 from juki.console.once import Once
 from juki.console.page import DONE, environment
 from juki.console.procedures import PROCEDURES, About, Member
+from juki.console.procedures.amending import as_said, as_written
+from juki.console.procedures.newcomer import spaced
 from juki.problem import Invalid
-from juki.registry.model import ITEMS, Kind, MoveIn, Record, Relocate, Status
+from juki.registry.model import ITEMS, Correct, Kind, MoveIn, Record, Relocate, Status
 from juki.web import text_of
 
 TEMPLATES = Path(sections.__file__).parent / "templates"
@@ -67,6 +69,61 @@ def test_a_paths_of_the_rules_lead_to_the_fields_of_the_paper() -> None:
     assert procedures.field_of("previous_address") == "from_text"
     assert procedures.field_of("reception.notifier") == "notifier"
     assert procedures.field_of("occurred_on") == "occurred_on"
+    assert procedures.field_of("persons.1.card") == "p1_card_number"
+    assert procedures.field_of("persons.1.foreigner.card_number") == "p1_card_number"
+
+
+def test_what_is_wrong_stands_beside_what_is_right() -> None:
+    """誤記修正: each item and its 正しい内容 are one row with a heading of its own."""
+    rows = PROCEDURES["correct"].steps(About(atena_no="1"), 1)[1].fields
+    pairs = [[f.name for f in members] for title, members in Form(rows).groups() if title]
+    assert pairs == [[f"item_{n}", f"value_{n}"] for n in range(4)]
+
+
+def corrected(**values: str) -> Form:
+    """誤りと正しい内容 as filled in."""
+    given = {"reason": "correct", "version_no": "1", "occurred_on": "R8.11.20"} | values
+    return Form(PROCEDURES["correct"].steps(About(atena_no="1"), 1)[1].fields, {k: [v] for k, v in given.items()})
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "written"),
+    [
+        ("basic.sex", "女", "2"),
+        ("basic.name_priority", "通称", "alias"),
+        ("basic.name_kana_confirmed", "該当", "1"),
+        ("basic.name_kana_confirmed", "", "0"),
+        ("basic.name", "NGUYEN　VAN  AN", "NGUYEN VAN AN"),
+        ("basic.name_kana", "さとう まい", "サトウ　マイ"),
+        ("notes.remarks", "該当", "該当"),
+    ],
+)
+def test_a_correction_is_typed_in_the_words_of_the_screen(path: str, typed: str, written: str) -> None:
+    """誤記修正: no clerk knows codes; a form handed back shows the words again."""
+    form = corrected(item_0=path, value_0=typed)
+    change = PROCEDURES["correct"].build(About(atena_no="1"), form)
+    assert isinstance(change, Correct)
+    assert change.items == {path: written}
+    assert as_written(path, as_said(path, written)) == written
+
+
+def test_an_item_is_corrected_once_and_told_of_in_its_own_row() -> None:
+    """誤記修正: what is wrong with the second item stands in the second row."""
+    with pytest.raises(Invalid, match="twice") as refused:
+        PROCEDURES["correct"].build(About(atena_no="1"), corrected(item_0="basic.alias", item_1="basic.alias"))
+    assert refused.value.fields == {"item_1": "registry.item_twice"}
+    with pytest.raises(Invalid, match="no item") as refused:
+        PROCEDURES["correct"].build(About(atena_no="1"), corrected(item_0="basic.alias", value_1="山田"))
+    assert refused.value.fields == {"item_1": "registry.required"}
+    form = corrected(item_0="basic.alias", item_1="basic.birth", value_1="R99.1.1")
+    procedures.place_findings(form, {"items.basic.birth": "date.unreadable", "items": "registry.nothing_changes"})
+    assert set(form.errors) == {"value_1", "item_0"}
+
+
+def test_a_name_is_parted_as_its_letters_are() -> None:
+    """氏名 [1]: a full-width space between kanji, a half-width one between roman letters, as on the residence card."""
+    assert spaced("相双  花子") == "相双　花子"
+    assert spaced("NGUYEN　THI MAI") == "NGUYEN THI MAI"
 
 
 def test_every_procedure_has_pages_whose_fields_are_named_once() -> None:

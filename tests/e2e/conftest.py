@@ -31,7 +31,9 @@ def chromium_path() -> str:
     """Debian's Chromium."""
     found = shutil.which("chromium")
     if found is None:
-        pytest.skip("no chromium on this machine; `apt-get install chromium fonts-noto-cjk`, as .ci/run does")
+        pytest.skip(
+            "no chromium on this machine; `apt-get install chromium fonts-noto-cjk libatomic1`, as .ci/run does"
+        )
     return found
 
 

@@ -77,6 +77,7 @@ async def test_no_page_of_another_duty_has_an_axe_violation(
     held = re.search(r"/residents/\d+/suppressions/\d+", await page.content())
     assert held
     faults += await look(page, address, held[0])
+    faults += await _two_persons(chromium, fleet, iwaki, address, page, number[1], atena_no)
 
     page = await opened(chromium, fleet, iwaki, address, "kansa", "audit")
     faults += await look(page, address, "/audit", "audit")
@@ -95,3 +96,38 @@ async def test_no_page_of_another_duty_has_an_axe_violation(
     faults += await look(page, address, "/account", "account")
     faults += await look(page, address, "/nowhere")
     assert faults == []
+
+
+async def _two_persons(
+    chromium: Chromium, fleet: Fleet, town: Town, address: str, page: Page, measure_no: str, atena_no: str
+) -> list[str]:
+    """The pages on which an end is asked for and approved, by keyboard alone."""
+    faults = await look(page, address, f"/protection/{measure_no}/amend", "measure-amend")
+    await page.goto(f"{address}/{IWAKI}/protection/{measure_no}")
+    await page.focus("summary:has-text('終了を申請する')")
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("本人の申出による")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+    assert "終了の申請中です" in await page.inner_text("body")
+    faults += await look(page, address, f"/protection/{measure_no}", "measure-end-asked")
+    faults += await look(page, address, f"/residents/{atena_no}")
+    faults += await look(page, address, "/protection")
+    faults += await look(page, address, "/protection/loosenings")
+    asked = re.search(r"/protection/loosenings/\d+", await page.inner_html("main"))
+    assert asked
+    faults += await look(page, address, asked[0])
+
+    other = await opened(chromium, fleet, town, address, "hogo", "protection")
+    faults += await look(other, address, "/protection/loosenings", "loosenings")
+    faults += await look(other, address, asked[0], "loosening")
+    await other.focus("a.btn:has-text('一覧に戻る')")
+    await other.keyboard.press("Tab")
+    async with other.expect_navigation():
+        await other.keyboard.press("Enter")
+    assert "を承認しました" in await other.inner_text("main")
+    faults += await look(other, address, asked[0])
+    return faults

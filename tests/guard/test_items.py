@@ -142,6 +142,7 @@ async def test_every_sealed_column_of_the_register_is_listed_for_re_keying(fleet
         rows = await op.session.fetch(
             "SELECT c.table_name, c.column_name FROM information_schema.columns c WHERE c.table_schema = '{t}' "
             "AND c.column_name LIKE '%%\\_sealed' AND c.table_name IN ('event', 'resident_version', 'change_case', "
-            "'case_step', 'resident_code_stock', 'support_measure', 'suppression', 'suppression_release')"
+            "'case_step', 'resident_code_stock', 'support_measure', 'suppression', 'suppression_release', "
+            "'loosening', 'loosening_step')"
         )
     assert set(rows) == {(table, column) for table, _, _, _, column in SEALED}

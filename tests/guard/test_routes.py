@@ -96,6 +96,7 @@ def test_no_route_takes_personal_data_in_its_address(application: Litestar) -> N
         "row_no",
         "event_no",
         "suppression_no",
+        "loosening_no",
         "grant_no",
         "operator_id",
         "decision",

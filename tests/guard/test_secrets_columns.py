@@ -14,7 +14,7 @@ from juki.tenancy import connect
 
 LEDGERS = re.compile(
     r"^(event|resident_version|case_step|certificate_(application|issue|person|disposal)|audit_\w+|account_event"
-    r"|login_failure|revocation_ledger|account_review|suppression|suppression_release|support_measure"
+    r"|login_failure|revocation_ledger|account_review|suppression|suppression_release|support_measure|loosening|loosening_step"
     r"|offboard_request|offboard_decision|resident_code_use|number_request)$"
 )
 """Tables that are history, issue or log: rows are added and never touched again."""

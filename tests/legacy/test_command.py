@@ -12,6 +12,7 @@ import pytest
 
 from juki.__main__ import main
 from juki.config import Config
+from juki.texts import text_of
 
 from .conftest import truth
 
@@ -59,7 +60,7 @@ def test_generate_import_report_and_worklist_speak_json(
     assert done["counts"] == rehearsed["counts"]
     assert json.loads((tmp_path / "r.json").read_text()) == done
     assert main(["legacy", "report", "--tenant", HIRONO]) == 0
-    assert "balanced" in capsys.readouterr().out
+    assert "一致しました" in capsys.readouterr().out
     assert main(["legacy", "worklist", "--tenant", HIRONO, "--outcome", "rejected", "--limit", "500", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert {(i["file"], i["line"], i["item"], i["reason"]) for i in listed["items"]} == truth(extracts[HIRONO])
@@ -212,13 +213,14 @@ def test_an_extract_that_cannot_be_read_is_one_message_with_the_next_step(
     damage: Callable[[Path], None],
     code: str,
 ) -> None:
-    """R-1-2.6-MIG-01: file and remedy on two lines, exit code 1, nobody's data, and a pipe is not waited for."""
+    """R-1-2.6-MIG-01: what happened, file and remedy on three lines, exit code 1, nobody's data; a pipe is not waited for."""
     folder = tmp_path / "extract"
     shutil.copytree(extracts[HIRONO], folder)
     damage(folder)
     assert main(_import("--source", str(folder), "--dry-run")) == 1
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert code in told[0]
-    assert told[1].startswith("      -> ")
+    assert told[0] == f"juki: {text_of(code)}"
+    assert code in told[1]
+    assert told[2].startswith("      -> ")
+    assert len(told) == 3
     assert "渡邊" not in "".join(told)

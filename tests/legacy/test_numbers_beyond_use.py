@@ -21,8 +21,8 @@ from juki.vault import open_kms
 
 IWAKI, HIRONO = "072044", "075418"
 ALL = {
-    "atena_seq", "setai_seq", "event_seq", "case_seq", "measure_seq", "suppression_seq", "code_stock_seq", "issue_seq",
-    "import_seq", "audit_op_seq",
+    "atena_seq", "setai_seq", "event_seq", "case_seq", "measure_seq", "suppression_seq", "loosening_seq", "code_stock_seq",
+    "issue_seq", "import_seq", "audit_op_seq",
 }  # fmt: skip
 
 

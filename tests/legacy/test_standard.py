@@ -19,7 +19,7 @@ from juki.dates import RegistryDate
 from juki.legacy.flat import Flat
 from juki.legacy.standard import TABLES
 from juki.problem import Conflict, Invalid
-from juki.registry import enter_protection, suppress
+from juki.registry import approve_loosening, ask_end, decline_loosening, enter_protection, suppress
 from juki.registry.model import GROUPS, Level, Measure, Process, Record, SupportMeasure
 from juki.tenancy import Fleet, connect, find, running_numbers
 
@@ -30,14 +30,14 @@ CODE = "075418"
 async def exported(
     fleet: Fleet, extracts: dict[str, Path], caller: Callable[..., Caller], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, legacy.Manifest]:
-    """A register with imported people, a decision on the work list and a suppression, exported."""
+    """A register with imported people, a decision on the work list, a suppression and a measure that two ended, exported."""
     who = caller("import.run", "import.review", "protection.enter", "resident.read", tenant=CODE)
     await imported(fleet, who, extracts[CODE])
     async with operation(fleet, who, "legacy.decide", purpose="確認") as op:
         await legacy.resolve(op, (await legacy.worklist(op))[0].entry_no, "職権記載で処理")
         row = await op.session.fetch_one("SELECT min(atena_no) FROM {t}.resident_version WHERE status = 'resident'")
         assert row is not None
-        await enter_protection(
+        measure_no = await enter_protection(
             op,
             SupportMeasure(
                 name="仮　名",
@@ -48,6 +48,14 @@ async def exported(
             ),
         )
         await suppress(op, [row[0]], Process.ISSUE, Level.ERROR, starts_on=op.now.date(), reason="印鑑紛失")
+        numbers = [await ask_end(op, measure_no, "申出の取下げ")]
+    other = caller("protection.enter", tenant=CODE, actor="op-0002")
+    async with operation(fleet, other, "protection.decline", purpose="確認") as op:
+        await decline_loosening(op, numbers[0], "本人に確かめていない")
+    async with operation(fleet, who, "protection.ask_end", purpose="確認") as op:
+        numbers.append(await ask_end(op, measure_no, "本人に確かめた"))
+    async with operation(fleet, other, "protection.approve", purpose="確認") as op:
+        await approve_loosening(op, numbers[1])
     folder = tmp_path_factory.mktemp("export")
     manifest = await asyncio.to_thread(
         legacy.export_standard, fleet, CODE, legacy.folder_sink(folder), now=fleet.clock()
@@ -68,11 +76,12 @@ async def test_an_export_taken_into_another_tenant_is_equal_file_by_file(
     assert found.rows["residents.csv"] > 700
     assert found.rows["support_measures.csv"] > 0
     assert found.rows["suppression.csv"] == 1
+    assert (found.rows["loosening.csv"], found.rows["loosening_step.csv"]) == (2, 4)
     assert found.rows["import_decision.csv"] == 1
     with closing(connect(config, "deploy")) as deploy:
         numbers = {n.name: n for n in running_numbers(deploy, find(deploy, scratch))}
     assert [n for n in numbers.values() if n.behind] == []
-    assert all(numbers[f"{name}_seq"].used > 0 for name in ("event", "measure", "suppression", "import"))
+    assert all(numbers[f"{name}_seq"].used > 0 for name in ("event", "measure", "suppression", "loosening", "import"))
     with pytest.raises(Conflict) as refused:
         await asyncio.to_thread(legacy.import_standard, fleet, scratch, legacy.folder_reader(folder))
     assert refused.value.code == "legacy.not_empty"

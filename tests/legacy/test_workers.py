@@ -7,7 +7,7 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from psycopg import Connection
@@ -17,6 +17,7 @@ from tests.legacy.test_kill import CODE, digest, killed_at, manifest
 from juki import legacy
 from juki.access.model import Caller
 from juki.config import Config
+from juki.legacy import workers
 from juki.legacy.workers import ROWS_PER_WORKER, WORKERS_MAX, worth
 from juki.problem import Conflict, Unavailable
 from juki.tenancy import Fleet, bulk, connect
@@ -127,6 +128,23 @@ async def test_an_order_to_forget_keys_reaches_every_worker(
     assert isinstance(ended, legacy.Report)
     assert ended.balanced
     assert len(answered) >= 3
+
+
+def test_what_nobody_foresaw_in_a_worker_is_told_by_its_place_alone(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """R-A-3.3-CPY-02: the import ends with one clear error; no trace on standard error quotes a person's data."""
+
+    async def break_down(*_: Any) -> None:
+        raise KeyError("渡邉　太郎")
+
+    monkeypatch.setattr(workers, "_serve", break_down)
+    here, there = multiprocessing.Pipe()
+    workers._work(cast(Any, None), there)  # pyright: ignore[reportPrivateUsage]  what runs in the other process
+    told = here.recv()
+    assert (told.kind, told.code) == ("JukiError", "juki.fault")
+    assert told.detail.startswith("KeyError in ")
+    assert "渡邉" not in str(told) + "".join(capfd.readouterr())
 
 
 def test_a_small_extract_is_worth_one_process_and_no_extract_more_than_the_budget_of_keys() -> None:

@@ -1,4 +1,4 @@
-"""Enters or confirms one change in a process of its own and kills it with SIGKILL at a named point; for the fault tests.
+"""Enters or confirms one change, or approves one loosening, in a process of its own and kills it with SIGKILL at a named point; for the fault tests.
 
 python killed.py POINT DSN_REGISTRY KMS_SPEC HOME < ORDER (JSON, so that no form stands on a command line)
 """
@@ -19,18 +19,19 @@ from juki.access.model import Caller
 from juki.audit import Operation, operation
 from juki.config import Config
 from juki.dates import JST
-from juki.registry import case_store, store
+from juki.registry import case_store, loosening_store, protection_store, store
 from juki.registry.model import Change, Reception
 from juki.tenancy import Fleet, TenantSession
 from juki.vault import TenantRing
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do: a case to confirm with what is typed again, or a change to enter."""
+    """What to do: a case to confirm with what is typed again, a change to enter, or a loosening to approve."""
 
     actor: str
     rights: frozenset[str]
     case_no: int = 0
+    loosening_no: int = 0
     typed: dict[str, str] = {}
     change: Change | None = None
     reception: Reception | None = None
@@ -43,6 +44,10 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "indexes written": (case_store, "use_codes"),
     "numbers asked for": (case_store, "add_step"),
     "draft written": (case_store, "add_step"),
+    "ask opened": (protection_store, "add_measure"),
+    "measure written": (loosening_store, "end"),
+    "release opened": (protection_store, "add_release"),
+    "release written": (loosening_store, "end"),
 }
 """What would come next at each point, and never does."""
 
@@ -54,6 +59,8 @@ def die(*_: Any, **__: Any) -> Any:
 async def act(op: Operation, order: Order) -> None:
     if order.change is not None and order.reception is not None:
         await registry.enter(op, order.change, order.reception)
+    elif order.loosening_no:
+        await registry.approve_loosening(op, order.loosening_no)
     else:
         await registry.confirm(op, order.case_no, order.typed)
 

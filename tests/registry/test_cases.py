@@ -250,12 +250,15 @@ async def test_looking_at_a_closed_case_is_a_look_at_the_persons_it_was_about(de
         "support_subject_a",
         "suppression",
         "suppression_release",
+        "loosening",
+        "loosening_step",
     ],
 )
 async def test_the_database_itself_refuses_to_change_or_delete_history(desk: Desk, config: Config, table: str) -> None:
     """R-1-2.6-RET-01: UPDATE and DELETE are refused for the role the service works under."""
     await desk.make(family(newcomer("不変　太郎", "世帯主"), day=dt.date(2026, 11, 3)), namesake="試験")
     columns = {"resident_version": "setai_no = '1'", "event": "reason = 'x'", "case_step": "state = 'x'"}
+    columns |= {"loosening": "asked_by = 'x'", "loosening_step": "done_by = 'x'"}
     change = columns.get(table, "atena_no = '1'" if table.startswith(("resident", "number")) else "")
     statements = [f"DELETE FROM t072044.{table}", f"TRUNCATE t072044.{table}"]
     if change and table not in ("resident_code_stock",):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.registry.conftest import family, newcomer, reception
-from tests.web.counter import IWAKI, Browser, Town, build, open_town
+from tests.web.counter import IWAKI, Browser, Town, build, open_town, settle
+from tests.web.counter import family as people
 
 from juki.registry import http
 from juki.registry.named import to_named
@@ -103,7 +104,7 @@ async def test_a_form_sent_twice_is_refused_with_the_number_of_its_case(counter:
     for path in ("/changes", "/changes/examine"):
         again = await call(clerk, "POST", path, body)
         assert (again.status_code, again.json()["code"]) == (409, "registry.form_used")
-        assert f"受付 {number} " in again.json()["detail"]
+        assert f"仮登録 {number} " in again.json()["detail"]
         assert "{" not in again.json()["detail"]
 
 
@@ -142,6 +143,9 @@ async def test_no_address_of_the_api_can_carry_a_name_or_a_number(counter: tuple
                 "{atena_no:str}",
                 "{setai_no:str}",
                 "{case_no:int}",
+                "{measure_no:int}",
+                "{suppression_no:int}",
+                "{loosening_no:int}",
             }
         assert {"right", "purpose", "action"} <= set(handler.opt)
     clerk, _ = counter
@@ -158,3 +162,102 @@ async def test_the_second_person_may_not_enter_and_the_first_may_not_confirm(
     assert (await call(second, "POST", "/changes", form())).status_code == 403
     assert (await call(clerk, "GET", "/cases")).status_code == 403
     assert (await call(clerk, "POST", "/cases/1/confirm", {"reentry": {}})).status_code == 403
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def guardians(fleet: Fleet, town: Town) -> AsyncIterator[tuple[Browser, Browser]]:
+    """The two who look after 支援措置."""
+    application = build(fleet)
+    async with Browser(application, town, terminal=0) as one, Browser(application, town, terminal=0) as other:
+        await one.log_in("shien", fleet.clock())
+        await other.log_in("hogo", fleet.clock())
+        yield one, other
+
+
+async def test_a_measure_is_loosened_over_the_api_by_two_persons_only(
+    fleet: Fleet, guardians: tuple[Browser, Browser]
+) -> None:
+    """R-12-3.2-QUA-01, R-1-B2-DAT-05: the same front door as the pages; the direct way is gone."""
+    one, other = guardians
+    atena_no, along = await settle(fleet, people("口", "クチ")[:2])
+    body = {
+        "name": "口　一郎", "birth": "1984-05-02", "address": "平", "atena_no": atena_no, "starts_on": "2026-11-20",
+        "copies": {"wanted": True}, "protected_with": [along],
+    }  # fmt: skip
+    measure_no = (await call(one, "POST", "/protections", body)).json()["measure_no"]
+    narrower = body | {"protected_with": [], "contact": "0246-00-0000"}
+    told = await call(one, "POST", f"/protections/{measure_no}/amend", {"content": narrower})
+    assert (told.status_code, told.json()["fields"]) == (422, {"reason": "registry.loosening_reason"})
+    told = await call(one, "POST", f"/protections/{measure_no}/amend", {"content": narrower, "reason": "独立した"})
+    assert told.status_code == 200, told.text
+    number = told.json()["loosening_no"]
+    assert told.json() == {"version_no": 2, "loosening_no": number}
+    (waiting,) = (await call(other, "GET", "/loosenings")).json()
+    assert (waiting["loosening"]["loosening_no"], waiting["items"]) == (number, ["protected_with"])
+
+    again = await call(one, "POST", f"/protections/{measure_no}/ask-end", {"reason": "申出の取下げ"})
+    assert (again.status_code, again.json()["code"]) == (409, "registry.loosening_waits")
+    assert f"申請 {number} を開いて" in again.json()["detail"]
+    own = await call(one, "POST", f"/loosenings/{number}/approve")
+    assert (own.status_code, own.json()["code"]) == (403, "registry.own_loosening")
+    done = await call(other, "POST", f"/loosenings/{number}/approve")
+    assert done.status_code == 204, done.text
+    assert not (await call(one, "GET", f"/records/{along}/protection")).json()["protected"]
+
+    number = (await call(one, "POST", f"/protections/{measure_no}/ask-end", {"reason": "申出の取下げ"})).json()[
+        "loosening_no"
+    ]
+    declined = await call(other, "POST", f"/loosenings/{number}/decline", {"reason": "本人に確かめていない"})
+    assert declined.status_code == 204
+    number = (await call(one, "POST", f"/protections/{measure_no}/ask-end", {"reason": "申出の取下げ"})).json()[
+        "loosening_no"
+    ]
+    assert (await call(one, "POST", f"/loosenings/{number}/withdraw")).status_code == 204
+    late = await call(other, "POST", f"/loosenings/{number}/approve")
+    assert (late.status_code, late.json()["code"]) == (409, "registry.loosening_ended")
+    seen = (await call(other, "GET", f"/loosenings/{number}")).json()
+    assert [step["state"] for step in seen["loosening"]["steps"]] == ["asked", "withdrawn"]
+    for path in (f"/protections/{measure_no}/end", f"/protections/{measure_no}/release"):
+        assert (await call(one, "POST", path, {"reason": "一人で"})).status_code == 404
+    assert (await call(one, "GET", f"/records/{atena_no}/protection")).json()["protected"]
+    logged = await outcomes(fleet)
+    assert logged["protection.amend"] == {"refused"}
+    assert logged["protection.ask_narrow"] == logged["protection.decline"] == logged["protection.withdraw"] == {"done"}
+    assert logged["protection.ask_end"] == logged["protection.approve"] == {"done", "refused"}
+
+
+async def outcomes(fleet: Fleet) -> dict[str, set[str]]:
+    """Operation -> its outcomes as they stand in the log."""
+    async with fleet.session(IWAKI, write=False) as session:
+        rows = await session.fetch(
+            "SELECT i.action, o.result FROM {t}.audit_row i JOIN {t}.audit_row o ON o.op_no = i.op_no AND o.part = 1 "
+            "WHERE i.part = 0"
+        )
+    found: dict[str, set[str]] = {}
+    for action, result in rows:
+        found.setdefault(action, set()).add(result)
+    return found
+
+
+async def test_a_suppression_is_released_for_good_over_the_api_by_two_persons_only(
+    fleet: Fleet, guardians: tuple[Browser, Browser]
+) -> None:
+    """R-1-B2-DAT-04, R-12-3.2-QUA-01."""
+    one, other = guardians
+    (atena_no,) = await settle(fleet, people("止", "トメ")[:1])
+    await one.state_purpose("protection")
+    await one.get(f"/residents/{atena_no}/protection")
+    await one.post(f"/residents/{atena_no}/suppress", {"process": "issue", "level": "error", "reason": "調査中"})
+
+    async def held() -> list[tuple[int, bool]]:
+        found = (await call(one, "GET", f"/records/{atena_no}/protection")).json()["suppressions"]
+        return [(s["suppression_no"], s["release_asked"]) for s in found]
+
+    ((suppression_no, _),) = await held()
+    path = f"/records/{atena_no}/suppressions/{suppression_no}/ask-release"
+    assert (await call(one, "POST", path, {"reason": " "})).status_code == 422
+    number = (await call(one, "POST", path, {"reason": "解消した"})).json()["loosening_no"]
+    assert await held() == [(suppression_no, True)]
+    assert (await call(one, "POST", f"/loosenings/{number}/approve")).status_code == 403
+    assert (await call(other, "POST", f"/loosenings/{number}/approve")).status_code == 204
+    assert await held() == []

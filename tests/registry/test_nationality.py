@@ -125,6 +125,17 @@ async def test_a_naturalised_resident_loses_what_is_foreign_and_gets_the_domicil
     assert [h.atena_no for h in hits.hits] == [ana]
 
 
+async def test_before_and_after_show_the_record_that_is_written(desk: Desk) -> None:
+    """SS 4.0: who confirms 帰化 or 改製 sees what the record will say, not only that the old one is struck out."""
+    ana, _ = await foreign_family(desk, "CD12345679EF")
+    seen = await desk.do(desk.clerk, lambda op: registry.examine(op, naturalised(ana), authority()))
+    was, now = seen.before[0], seen.after[0]
+    assert (was.kind, now.kind, now.status) == (Kind.FOREIGN, Kind.JAPANESE, Status.RESIDENT)
+    assert was.basic is not None
+    assert now.basic is not None
+    assert (was.basic.name, now.basic.name) == ("SILVA ANA", "山田　安奈")
+
+
 async def test_a_naturalisation_is_corrected(desk: Desk) -> None:
     """誤記修正 of the Japanese record, not of the foreign one before it; and that correction taken back."""
     ana, _ = await foreign_family(desk, "EF12345678GH")
@@ -284,6 +295,15 @@ async def test_a_record_made_again_reads_as_it_was(desk: Desk) -> None:
     assert "registry.notice_needed" in await refused(
         desk, Remake(occurred_on=DAY, reason="entry_reissue", atena_no=atena_no), reception()
     )
+
+
+@pytest.mark.parametrize("reason", ["entry_reissue", "entry_restored"])
+async def test_a_record_written_anew_twice_on_one_day_is_refused_and_not_struck_out(desk: Desk, reason: str) -> None:
+    """改製・再製: nobody is struck out without the record that takes the place of the old one."""
+    _, after, atena_no = await remade(desk, reason)
+    again = Remake(occurred_on=DAY, reason=reason, atena_no=atena_no, carried_remarks="")
+    assert await refused(desk, again) == {"registry.nothing_changes"}
+    assert (await desk.read(atena_no)).version_no == after.version_no
 
 
 async def test_another_municipality_sees_nothing_of_it(desk: Desk, other_desk: Desk) -> None:

@@ -214,8 +214,8 @@ async def test_a_measure_goes_on_after_its_last_day_until_a_person_ends_it(desk:
     blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], "third_party"))
     assert blocks[atena_no].refused == "registry.issue_not_possible"
     with pytest.raises(Invalid):
-        await desk.do(desk.guardian, lambda op: registry.end_protection(op, number, ""))
-    await desk.do(desk.guardian, lambda op: registry.end_protection(op, number, "本人の申出による"))
+        await desk.do(desk.guardian, lambda op: registry.ask_end(op, number, ""))
+    await desk.approve(await desk.do(desk.guardian, lambda op: registry.ask_end(op, number, "本人の申出による")))
     standing = await desk.do(desk.clerk, lambda op: registry.protection(op, atena_no))
     assert not standing.protected
     versions = await desk.do(desk.guardian, lambda op: registry.measure_history(op, number))
@@ -256,7 +256,11 @@ async def test_whoever_is_named_along_is_protected_until_taken_out(desk: Desk) -
     alone = SupportMeasure(
         **{f: getattr(measure.content, f) for f in SupportMeasure.__struct_fields__} | {"protected_with": ()}
     )
-    await desk.do(desk.guardian, lambda op: registry.amend_protection(op, number, alone))
+    done = await desk.do(
+        desk.guardian, lambda op: registry.amend_protection(op, number, alone, reason="成人し、本人が望まない")
+    )
+    assert (await desk.do(desk.clerk, lambda op: registry.protection(op, child))).protected
+    await desk.approve(done.loosening_no)
     assert not (await desk.do(desk.clerk, lambda op: registry.protection(op, child))).protected
 
 
@@ -299,7 +303,7 @@ async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_it
     assert not await refused()
     desk.fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 31, tzinfo=JST)
     assert await refused()
-    await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=None, reason="解消"))
+    await desk.approve(await desk.do(desk.guardian, lambda op: registry.ask_release(op, atena_no, number, "解消")))
     assert not await refused()
     assert await desk.do(desk.clerk, lambda op: registry.suppressions(op, atena_no)) == ()
 

@@ -142,6 +142,17 @@ async def test_a_variant_match_is_marked_and_an_exact_one_is_not(desk: Desk) -> 
     await _people(desk)
     found = await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="渡辺")))
     assert {h.name: h.variant for h in found.hits} == {"渡邉　健太": True, "渡辺　美咲": False}
+    found = await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="smith john")))
+    assert [h.variant for h in found.hits] == [False]
+
+
+async def test_who_is_found_by_another_name_is_shown_with_it(desk: Desk) -> None:
+    """標準仕様書 2.1: 旧氏 and 通称 are searched, so the line says them."""
+    await _people(desk)
+    found = await desk.do(desk.clerk, lambda op: registry.search(op, Query(kana="タカハシ")))
+    assert [(h.name, h.former_surname) for h in found.hits] == [("齋藤　裕", "髙橋")]
+    found = await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="鈴木　譲")))
+    assert [(h.name, h.alias) for h in found.hits] == [("SMITH　JOHN", "鈴木　譲")]
 
 
 async def test_numbers_find_one_person_and_the_touch_of_an_individual_number_is_marked(desk: Desk) -> None:

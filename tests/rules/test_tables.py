@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from juki import dates
@@ -18,9 +19,13 @@ from juki.registry.measures import (
     Level,
     Process,
     Protection,
+    SupportMeasure,
     Suppression,
+    Wish,
     issue_block,
     last_day,
+    loosened,
+    tightened,
     warning,
 )
 from juki.registry.members import is_relationship, order
@@ -159,6 +164,52 @@ def test_a_measure_lasts_one_year(row: dict[str, dt.date]) -> None:
 def test_a_measure_warns_a_month_before_and_after_its_last_day(row: dict[str, Any]) -> None:
     """標準仕様書 3.4: never ends silently."""
     assert warning(row["終了"], row["今日"]) == row["結果"]
+
+
+def _valued(name: str, given: Any) -> Any:
+    """A value of the table as the item holds it."""
+    kind = SupportMeasure.__annotations__[name]
+    if kind == "Wish":
+        wanted = given.startswith("希望する")
+        return Wish(wanted=wanted, place=given.removeprefix("希望する" if wanted else "希望しない"))
+    if isinstance(given, list):
+        return tuple(given)
+    if name == "birth":
+        return dates.from_date(given)
+    return None if given == "" and "None" in kind else given
+
+
+LOOSENINGS = [(name, row) for row in table("shien_sochi")["緩和"] for name in row["項目"]]
+
+
+@pytest.mark.parametrize(("name", "row"), LOOSENINGS, ids=[f"{n}-{r['前']}-{r['後']}" for n, r in LOOSENINGS])
+def test_what_protects_somebody_less_needs_two_persons(name: str, row: dict[str, Any]) -> None:
+    """R-12-3.2-QUA-01, R-1-B2-DAT-05: decided item by item; what one may do alone is the amendment without it."""
+    plain = SupportMeasure(name="支援", birth=dates.RegistryDate(1980, 4, 1, "S"), address="平")
+    old, new = (msgspec.structs.replace(plain, **{name: _valued(name, row[side])}) for side in ("前", "後"))
+    assert loosened(old, new) == (() if row["人数"] == 1 else (name,))
+    alone = tightened(old, new)
+    assert loosened(old, alone) == ()
+    assert (alone == new) is (row["人数"] == 1)
+
+
+def test_every_item_of_a_measure_stands_in_the_table_of_what_two_persons_do() -> None:
+    """A new item is classed by a person, and until then counts as protecting."""
+    assert {name for name, _ in LOOSENINGS} == set(SupportMeasure.__struct_fields__)
+
+
+def test_of_a_mixed_amendment_one_person_may_do_the_part_that_protects_more() -> None:
+    """R-1-B2-DAT-05: nobody waits for protection because something else is taken away on the same form."""
+    old = SupportMeasure(
+        name="支援", birth=dates.RegistryDate(1980, 4, 1, "S"), address="平", contact="甲", feared="甲",
+        copies=Wish(wanted=True), protected_with=("11", "22"),
+    )  # fmt: skip
+    new = msgspec.structs.replace(
+        old, contact="乙", feared="甲と乙", copies=Wish(), browsing=Wish(wanted=True), protected_with=("22", "33")
+    )
+    assert loosened(old, new) == ("copies", "protected_with")
+    alone = tightened(old, new)
+    assert alone == msgspec.structs.replace(new, copies=Wish(wanted=True), protected_with=("11", "22", "33"))
 
 
 def _suppressed(level: Level, *, released: bool = False) -> tuple[Suppression, ...]:

@@ -15,8 +15,8 @@ from juki.tenancy import Fleet, bulk, connect
 
 LEDGERS = (
     "account_event", "audit_checkpoint", "audit_leaf", "audit_row", "audit_subject", "case_step", "certificate_issue",
-    "certificate_person", "event", "import_end", "import_run", "login_failure", "resident_code_use",
-    "resident_version", "revocation_ledger", "support_measure", "suppression", "suppression_release",
+    "certificate_person", "event", "import_end", "import_run", "login_failure", "loosening", "loosening_step",
+    "resident_code_use", "resident_version", "revocation_ledger", "support_measure", "suppression", "suppression_release",
 )  # fmt: skip
 """History, issue, audit and other ledgers: a row once written stays."""
 

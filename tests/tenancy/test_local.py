@@ -70,9 +70,11 @@ def test_starting_twice_and_stopping_twice_is_harmless(home: Path) -> None:
     assert "db.gone" in listed.stderr
     pooled = _juki(home, "legacy", "report", "--tenant", "072044")
     assert pooled.returncode == 3
-    assert [line[:8] for line in pooled.stderr.splitlines()] == ["juki: db", "      ->"], "not the driver's own tries"
+    assert [line[:8] for line in pooled.stderr.splitlines()] == ["juki: デー", "      db", "      ->"], (
+        "the driver's tries"
+    )
     assert _juki(home, "db", "start").returncode == 0
-    assert "no municipality" in _juki(home, "tenant", "list").stdout
+    assert "団体はまだありません" in _juki(home, "tenant", "list").stdout
 
 
 def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path) -> None:
@@ -89,7 +91,7 @@ def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path)
     assert _juki(home, "db", "start").returncode == 0
     assert load({"JUKI_HOME": str(home)}).port == 8123
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
-    assert "no municipality" in _juki(home, "tenant", "list").stdout
+    assert "団体はまだありません" in _juki(home, "tenant", "list").stdout
 
 
 def test_a_socket_folder_that_leads_elsewhere_is_not_taken_over(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ async def test_signing_and_verifying_work_inside_an_event_loop(pdf: bytes) -> No
     assert verify_pdf(sign_pdf(pdf, SIGNER, now=NOW), SIGNER.certificate_pem).good
 
 
-@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="poppler's pdfsig is not installed")
+@pytest.mark.skipif(shutil.which("pdfsig") is None, reason="no pdfsig on this machine; `apt-get install poppler-utils`")
 def test_another_program_finds_the_signature_valid(pdf: bytes, tmp_path: Path) -> None:
     file = tmp_path / "signed.pdf"
     file.write_bytes(sign_pdf(pdf, SIGNER, now=NOW))

@@ -125,7 +125,7 @@ async def settle(fleet: Fleet, persons: Sequence[Newcomer], code: str = IWAKI) -
 
 
 def people(code: str) -> People:
-    """初期登録簿 of one municipality: two clerks, a second person, a supervisor, protection, audit, the head."""
+    """初期登録簿 of one municipality: two clerks, a second person, a supervisor, two for protection, audit, the head."""
     tail = code[-2:]
     rows = (
         ("uketsuke", "白河　花子", OFFICE[code], ("窓口",)),
@@ -135,6 +135,7 @@ def people(code: str) -> People:
         ("iko", "二本松　五月", OFFICE[code], ("移行",)),
         ("kansa", "喜多方　六花", POLICY[code], ("監査",)),
         ("kacho", "須賀川　七海", POLICY[code], ("管理者",)),
+        ("hogo", "田村　八重", OFFICE[code], ("支援措置",)),
     )
     operators = tuple(
         Person(login=f"{login}{tail}", name=name, staff_no=f"{code}{n:03d}", office=office, duties=duties)

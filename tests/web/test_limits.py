@@ -13,10 +13,10 @@ from litestar.testing import AsyncTestClient
 from tests.web.counter import IWAKI, Browser
 
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Unavailable
+from juki.texts import texts
 from juki.web import Limits, Turnstile, error_handlers, problem_of, text_of
 from juki.web.limits import Pace, TooOften, check_json
 from juki.web.problems import json_answer
-from juki.web.texts import texts
 
 ORIGIN = {"origin": "http://127.0.0.1:8000"}
 PLATFORM = Path(__file__).resolve().parents[2] / "platform" / "juki"

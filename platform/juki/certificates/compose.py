@@ -185,7 +185,10 @@ def _names(record: Record, basic: Basic, asked: frozenset[Item]) -> tuple[Field,
 
 def _written_name(basic: Basic) -> str:
     """氏名 of a foreign resident as on the residence card: in roman letters, and in kanji beside them where both are held."""
-    return "　".join(dict.fromkeys(name for name in (basic.name_roman, basic.name, basic.name_kanji) if name.strip()))
+    once: dict[str, str] = {}
+    for name in (basic.name_roman, basic.name, basic.name_kanji):
+        once.setdefault(" ".join(name.split()), name)  # the same but for its spaces is printed once
+    return "　".join(name for bare, name in once.items() if bare)
 
 
 def _birth(record: Record, basic: Basic, asked: frozenset[Item]) -> tuple[Field, ...]:

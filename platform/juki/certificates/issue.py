@@ -140,6 +140,11 @@ async def fetch_again(op: Operation, number: str) -> Issued:
     return await _again(op, found, await store.issued(op, application_no))
 
 
+async def waits(op: Operation, number: str) -> bool:
+    """再取得の可否: whether the paper of a 発行番号 can still be fetched; False once handed over or its day has passed."""
+    return await store.is_spooled(op, await store.application_of_label(op, number))
+
+
 async def hand_over(op: Operation, number: str) -> None:
     """交付済み: the paper is in the resident's hand, so its file is forgotten; doing it twice changes nothing."""
     await store.clear_spool(op, await store.application_of_label(op, number))

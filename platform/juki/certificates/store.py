@@ -247,6 +247,14 @@ async def spooled(op: Operation, application_no: int) -> bytes | None:
     return op.ring.open("certificate_spool", "paper", str(application_no), 1, row[0], bytes) if row else None
 
 
+async def is_spooled(op: Operation, application_no: int) -> bool:
+    """True while the paper waits."""
+    found = await op.session.fetch_one(
+        "SELECT 1 FROM {t}.certificate_spool WHERE application_no = %(no)s", {"no": application_no}
+    )
+    return found is not None
+
+
 async def clear_spool(op: Operation, application_no: int) -> int:
     """The paper is in hand: forget the file; rows gone."""
     return await op.session.execute(

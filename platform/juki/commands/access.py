@@ -131,8 +131,13 @@ def _bootstrap(options: argparse.Namespace) -> int:
         "terminals": [terminal.id for terminal in made.terminals],
         "out": str(options.out) if made.operators or made.terminals else None,
     }
-    text = f"{options.tenant}: {len(logins)} accounts, {len(made.terminals)} terminals"
-    _print(options, shown, f"{text}; first secrets in {options.out}" if shown["out"] else f"{text}: nothing to change")
+    text = f"{options.tenant}: 操作者 {len(logins)} 人、端末 {len(made.terminals)} 台"
+    told = (
+        f"{text}を登録しました。初回の秘密は {options.out} にあります。"
+        if shown["out"]
+        else f"{text}。変更はありません。"
+    )
+    _print(options, shown, told)
     return 0
 
 
@@ -176,7 +181,9 @@ def _handed(tenant: str, people: People, made: Made) -> dict[str, Any]:
 
 def _act(options: argparse.Namespace) -> int:
     """Sign in, do one thing as one operation, sign out."""
-    typed = Login(login_name=options.login_as, password=read_secret("password: "), otp=read_secret("one-time code: "))
+    typed = Login(
+        login_name=options.login_as, password=read_secret("パスワード: "), otp=read_secret("ワンタイムコード: ")
+    )
     answer = asyncio.run(_run_as(options, typed))
     _print(options, msgspec.to_builtins(answer), _told(answer))
     return 0
@@ -313,7 +320,7 @@ def _write_secrets(path: Path, value: Any) -> None:
 
 def _told(answer: Any) -> str:
     lines: list[dict[str, Any]] = [answer] if isinstance(answer, dict) else list(answer)
-    return "\n".join("  ".join(f"{k}={v}" for k, v in line.items()) for line in lines) or "none"
+    return "\n".join("  ".join(f"{k}={v}" for k, v in line.items()) for line in lines) or "ありません。"
 
 
 def _print(options: argparse.Namespace, value: Any, text: str) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,7 @@ from juki.config import load
 from juki.tenancy import OPEN_STATES, Fleet
 
 Deed: TypeAlias = Callable[[Fleet, argparse.Namespace], Awaitable[tuple[Any, str]]]
+_NO_TENANT: Final = "対象の団体がありません。"
 
 
 def register(commands: Commands) -> None:
@@ -83,13 +84,14 @@ async def _checkpoint(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, s
     for code in await _codes(fleet, options):
         made = await audit.witnessed_checkpoint(fleet, code)
         value.append({"tenant": code, "size": made.size, "root": made.root.hex(), "added": made.added})
-    lines = [f"{v['tenant']}: {v['size']} leaves, {v['added']} new, root {v['root'] or '-'}" for v in value]
-    return value, "\n".join(lines) or "no municipality"
+    lines = [f"{v['tenant']}: {v['size']} 行(新たに {v['added']} 行)、木の根 {v['root'] or '-'}" for v in value]
+    return value, "\n".join(lines) or _NO_TENANT
 
 
 async def _sweep(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]:
     value = [{"tenant": code, "closed": await audit.sweep(fleet, code)} for code in await _codes(fleet, options)]
-    return value, "\n".join(f"{v['tenant']}: {v['closed']} closed as unknown" for v in value) or "no municipality"
+    lines = [f"{v['tenant']}: 結果の分からない操作 {v['closed']} 件を「不明」で閉じました。" for v in value]
+    return value, "\n".join(lines) or _NO_TENANT
 
 
 async def _export(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]:
@@ -97,7 +99,10 @@ async def _export(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]:
     manifest = await audit.export(fleet, options.tenant, options.out)
     witness = audit.witness_of(fleet).folder(options.tenant)
     value = {**manifest, "folder": str(options.out), "key": str(options.out / "key.pem"), "witness": str(witness)}
-    return value, f"{options.tenant}: {manifest['size']} leaves in {options.out}; copies of heads in {witness}"
+    text = (
+        f"{options.tenant}: {manifest['size']} 行を {options.out} に書き出しました。署名の控えは {witness} にあります。"
+    )
+    return value, text
 
 
 async def _analyse(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]:
@@ -108,5 +113,5 @@ async def _analyse(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]
         fleet, caller, "audit.analyse", purpose="操作履歴の点検", right="audit.read", write=False
     ) as op:
         found = await audit.analyse(op, since, until)
-    lines = [f"{f.analysis:<20} {f.count:>6}  {f.who}  operations {', '.join(map(str, f.op_nos))}" for f in found]
-    return msgspec.to_builtins(found), "\n".join(lines) or "nothing to report"
+    lines = [f"{f.analysis:<20} {f.count:>6} 件  {f.who}  操作番号 {', '.join(map(str, f.op_nos))}" for f in found]
+    return msgspec.to_builtins(found), "\n".join(lines) or "点検で見つかったものはありません。"

@@ -40,7 +40,7 @@ def _clear(options: argparse.Namespace) -> int:
         print(json.dumps({"cleared": cleared}))
     else:
         for code, count in cleared.items():
-            print(f"{code}: {count} papers forgotten")
+            print(f"{code}: 取りに来られなかった控え {count} 枚を消しました。")
     return 0
 
 

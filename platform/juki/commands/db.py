@@ -58,7 +58,11 @@ def _prepare(options: argparse.Namespace) -> int:
             "config.missing", f"{_ADMIN} is not set", remedy="an administrator's DSN, for this run only"
         )
     _logins(_home(options), admin, options.database)
-    return _say(options, running=True, home=_home(options))
+    home = _home(options)
+    state = {"database": options.database, "home": str(home), "config": str(home / "juki.toml")}
+    text = f"データベース {options.database} を準備しました。接続の設定は {home / 'juki.toml'} にあります。"
+    print(json.dumps(state) if options.json else text)
+    return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
@@ -103,6 +107,6 @@ def _write(path: Path, dsns: Mapping[Login, str]) -> None:
 
 def _say(options: argparse.Namespace, *, running: bool, home: Path) -> int:
     state = {"running": running, "home": str(home), "config": str(home / "juki.toml")}
-    text = f"PostgreSQL in {home} is {'running' if running else 'stopped'}"
+    text = f"{home} のPostgreSQLは{'動いています' if running else '止まっています'}。"
     print(json.dumps(state) if options.json else text)
     return 0

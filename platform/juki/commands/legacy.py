@@ -29,6 +29,8 @@ T = TypeVar("T")
 _PURPOSE: Final = "データ移行"
 _TELL_EVERY_SECONDS: Final = 2.0
 _SHOWN: Final = 20
+_OUTCOMES: Final = {"rejected": "取り込めない", "held": "保留", "alert": "注意"}
+_DECISIONS: Final = {"resolved": "処理済み", "dismissed": "対応不要"}
 
 
 def register(commands: Commands) -> None:
@@ -106,7 +108,7 @@ def _generate(options: argparse.Namespace) -> int:
         faults=not options.no_faults,
     )
     rows = sum(written.rows for written in slip.files)
-    _print(options, slip, f"{slip.residents} residents, {rows} rows in {len(slip.files)} files, layout {slip.layout}")
+    _print(options, slip, f"住民 {slip.residents} 人、{len(slip.files)} ファイル {rows} 行、レイアウト {slip.layout}")
     return 0
 
 
@@ -152,10 +154,11 @@ def _worklist(options: argparse.Namespace) -> int:
             return counts, items
 
     counts, items = _run(options.tenant, work)
-    lines = [f"open: {', '.join(f'{n} {name}' for name, n in sorted(counts.items())) or 'nothing'}"]
+    left = "、".join(f"{_OUTCOMES[name]} {n} 件" for name, n in sorted(counts.items()))
+    lines = [f"残り: {left or 'ありません。'}"]
     lines += [
-        f"{i.entry_no}  {i.outcome.value:<8} {i.file}:{i.line}  {i.item or '(row)'}  {i.reason}  {i.value_class}"
-        f"{'  ' + i.decision if i.decision else ''}"
+        f"{i.entry_no}  {_OUTCOMES[i.outcome.value]}  {i.file}:{i.line}  {i.item or '(行)'}  {i.reason}  {i.value_class}"
+        f"{'  ' + _DECISIONS[i.decision] if i.decision else ''}"
         for i in items
     ]
     _print(options, {"open": counts, "items": items}, "\n".join(lines))
@@ -169,7 +172,11 @@ def _decide(options: argparse.Namespace) -> int:
             await decide(op, options.entry, options.reason)
 
     _run(options.tenant, work)
-    _print(options, {"entry": options.entry, "decision": options.decision}, f"{options.entry}: {options.decision}")
+    _print(
+        options,
+        {"entry": options.entry, "decision": options.decision},
+        f"{options.entry}: {_DECISIONS[options.decision]}",
+    )
     return 0
 
 
@@ -207,7 +214,7 @@ class _Progress:
         rate = done / seconds if seconds > 0 else 0.0
         left = (total - done) / rate if rate else 0.0
         mark = "\r" if sys.stderr.isatty() else ""
-        text = f"{done}/{total} rows  {rate:,.0f} rows/s  {left:,.0f} s left"
+        text = f"{done:,}/{total:,} 行  毎秒 {rate:,.0f} 行  残り約 {left:,.0f} 秒"
         print(f"{mark}{text:<60}", end="" if mark else "\n", file=sys.stderr, flush=True)
 
     def end(self) -> None:
@@ -219,24 +226,28 @@ class _Progress:
 def _told(report: Report) -> str:
     counts = report.counts
     lines = [
-        f"{report.tenant}  {report.layout}  medium {report.medium}  {'dry run' if report.dry_run else f'run {report.run_no}'}",
-        f"read {sum(counts.rows.values())} rows: {sum(counts.taken.values())} taken over, {sum(counts.used.values())} "
-        f"used, {sum(counts.rejected.values())} rejected, {sum(counts.held.values())} held, "
-        f"{sum(counts.alerts.values())} marked",
-        f"{counts.residents} residents in {counts.versions} versions, {counts.households} households, "
-        f"{counts.measures} support measures, {counts.codes} free codes",
-        "reasons: " + (", ".join(f"{reason} {n}" for reason, n in sorted(counts.reasons.items())) or "none"),
-        f"compared: {len(report.checks)}, sample of {report.sampled} persons item by item, "
-        f"{report.sample_differences} differences",
-        f"{report.seconds} s, {report.residents_per_second} residents/s",
+        f"{report.tenant}  レイアウト {report.layout}  媒体 {report.medium}  "
+        + ("予行(書き込みません)" if report.dry_run else f"第{report.run_no}回の移行"),
+        f"読んだ行 {sum(counts.rows.values()):,}: 取込み {sum(counts.taken.values()):,}、照合用 "
+        f"{sum(counts.used.values()):,}、取り込めない行 {sum(counts.rejected.values()):,}、保留 {sum(counts.held.values()):,}、"
+        f"注意 {sum(counts.alerts.values()):,}",
+        f"住民 {counts.residents:,} 人、履歴 {counts.versions:,} 版、世帯 {counts.households:,}、支援措置 "
+        f"{counts.measures:,}、未使用の住民票コード {counts.codes:,}",
+        "理由: " + ("、".join(f"{reason} {n}" for reason, n in sorted(counts.reasons.items())) or "なし"),
+        f"突合 {len(report.checks)} 項目、抽出 {report.sampled} 人を項目ごとに比較、相違 {report.sample_differences}",
+        f"{report.seconds} 秒、毎秒 {report.residents_per_second:,} 人",
     ]
-    lines += [f"NOT EQUAL  {c.name}: source {c.source}, stored {c.stored}" for c in report.checks if not c.ok]
-    return "\n".join([*lines, "balanced" if report.balanced else "NOT BALANCED"])
+    lines += [f"不一致  {c.name}: 抽出データ {c.source}、登録 {c.stored}" for c in report.checks if not c.ok]
+    return "\n".join(
+        [*lines, "一致しました。" if report.balanced else "一致しません。不一致の項目を確かめてください。"]
+    )
 
 
 def _entries(entries: list[Entry]) -> str:
-    shown = [f"{e.outcome.value:<8} {e.file}:{e.line}  {e.fault.item or '(row)'}  {e.fault.reason}" for e in entries]
-    rest = [f"... {len(shown) - _SHOWN} more"] if len(shown) > _SHOWN else []
+    shown = [
+        f"{_OUTCOMES[e.outcome.value]}  {e.file}:{e.line}  {e.fault.item or '(行)'}  {e.fault.reason}" for e in entries
+    ]
+    rest = [f"ほか {len(shown) - _SHOWN} 行"] if len(shown) > _SHOWN else []
     return "".join(f"\n{line}" for line in [*shown[:_SHOWN], *rest])
 
 

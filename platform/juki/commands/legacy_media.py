@@ -80,7 +80,7 @@ def _add(options: argparse.Namespace, run: Run, show: Print) -> int:
         )
 
     _within(options, run, "medium_add", act, "import.run")
-    show(options, {"medium": options.medium, "state": "in"}, f"{options.medium}: registered")
+    show(options, {"medium": options.medium, "state": "in"}, f"{options.medium}: 受領を登録しました。")
     return 0
 
 
@@ -89,7 +89,7 @@ def _return(options: argparse.Namespace, run: Run, show: Print) -> int:
         await legacy.return_medium(op, options.medium, on=options.on, to=options.person)
 
     _within(options, run, "medium_return", act, "import.run")
-    show(options, {"medium": options.medium, "state": "returned"}, f"{options.medium}: returned")
+    show(options, {"medium": options.medium, "state": "returned"}, f"{options.medium}: 返却を登録しました。")
     return 0
 
 
@@ -98,7 +98,7 @@ def _destroy(options: argparse.Namespace, run: Run, show: Print) -> int:
         await legacy.destroy_medium(op, options.medium, on=options.on, by=options.person)
 
     _within(options, run, "medium_destroy", act, "import.run")
-    show(options, {"medium": options.medium, "state": "destroyed"}, f"{options.medium}: destroyed")
+    show(options, {"medium": options.medium, "state": "destroyed"}, f"{options.medium}: 廃棄を登録しました。")
     return 0
 
 

@@ -27,6 +27,7 @@ from juki.tenancy import (
 )
 
 _DRIFT_LINES_MAX: Final = 20
+_NOTHING: Final = "すべてのスキーマが最新の版です。"
 
 
 def register(commands: Commands) -> None:
@@ -68,7 +69,7 @@ def _check(config: Config, options: argparse.Namespace) -> int:
         ]
         found = {**drifted(deploy, ["control"], expected("control")), **drifted(deploy, schemas, expected("tenant"))}
     lines = [_drift_text(schema, difference) for schema, difference in found.items()]
-    good = f"{len(schemas) + 1} schemas have the expected shape"
+    good = f"{len(schemas) + 1} のスキーマすべてが定めた形です。"
     _print(options, {"schemas": len(schemas) + 1, "drifted": dict(found)}, "\n".join(lines) or good)
     return 1 if found else 0
 
@@ -76,20 +77,20 @@ def _check(config: Config, options: argparse.Namespace) -> int:
 def _drift_text(schema: str, difference: list[str]) -> str:
     shown = "\n  ".join(difference[:_DRIFT_LINES_MAX])
     more = len(difference) - _DRIFT_LINES_MAX
-    return f"{schema} differs:\n  {shown}" + (f"\n  and {more} more lines (--json has all)" if more > 0 else "")
+    return f"{schema} が定めた形と違います:\n  {shown}" + (f"\n  ほか {more} 行(--json ですべて)" if more > 0 else "")
 
 
 def _plan_text(steps: tuple[Step, ...]) -> str:
-    rows = [f"wave {step.wave}  {step.code}  {', '.join(step.revisions)}" for step in steps]
-    return "\n".join(rows) or "every schema has the newest revision"
+    rows = [f"第{step.wave}波  {step.code}  {', '.join(step.revisions)}" for step in steps]
+    return "\n".join(rows) or _NOTHING
 
 
 def _result_text(result: Rollout) -> str:
-    rows = [f"applied  {a.code}  {', '.join(a.revisions)}  {a.milliseconds} ms" for a in result.applied]
-    rows += [f"FAILED   {a.code}  {', '.join(a.revisions)}  reason {a.sqlstate}" for a in result.failed]
+    rows = [f"適用  {a.code}  {', '.join(a.revisions)}  {a.milliseconds} ミリ秒" for a in result.applied]
+    rows += [f"失敗  {a.code}  {', '.join(a.revisions)}  理由 {a.sqlstate}" for a in result.failed]
     if result.failed:
-        rows.append(f"halted; {result.remaining} municipalities remain as they were; correct the cause and run again")
-    return "\n".join(rows) or "every schema has the newest revision"
+        rows.append(f"止めました。残る {result.remaining} 団体は元のままです。原因を直し、もう一度実行してください。")
+    return "\n".join(rows) or _NOTHING
 
 
 def _count(text: str) -> int:

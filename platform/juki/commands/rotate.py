@@ -34,6 +34,30 @@ SEALED: Final[tuple[SealedColumn, ...]] = (
 """Every sealed column of a municipality; a guard test holds it against the catalogue."""
 
 _QUIET_SECONDS: Final = 0.5
+_STEPS: Final = {
+    "key created": "新しい鍵を作りました",
+    "roots wrapped": "根鍵を新しい鍵で包みました",
+    "roots proved": "包んだ根鍵を確かめました",
+    "key named": "台帳の鍵を切り替えました",
+    "processes told": "すべてのプロセスに知らせました",
+    "old key disabled": "古い鍵を無効にしました",
+    "root created": "新しい根鍵を作りました",
+    "processes can open": "すべてのプロセスが新しい根鍵で開けます",
+    "root in force": "新しい根鍵に切り替えました",
+    "processes seal anew": "すべてのプロセスが新しい根鍵で封じます",
+    "rows re-sealed": "古い行を封じ直しました",
+    "old root destroyed": "古い根鍵を消しました",
+    "processes forgot": "すべてのプロセスが古い根鍵を忘れました",
+    "slot emptied": "新しい索引を空にしました",
+    "both slots written": "二つの索引に書き始めました",
+    "processes write both": "すべてのプロセスが二つの索引に書きます",
+    "slot filled": "新しい索引を作り終えました",
+    "new slot searched": "検索を新しい索引に切り替えました",
+    "processes search it": "すべてのプロセスが新しい索引で検索します",
+    "old slot left": "古い索引に書くのをやめました",
+    "processes left it": "すべてのプロセスが古い索引に書くのをやめました",
+    "old slot emptied": "古い索引を空にしました",
+}
 
 
 def register(commands: Commands) -> None:
@@ -114,6 +138,6 @@ def _teller(*, as_json: bool) -> Callable[[Progress], None]:
         elif progress.phase == "part":
             print(f"    {progress.part}: {progress.position}/{progress.positions}", file=sys.stderr, flush=True)
         elif progress.phase == "end":
-            print(f"  {progress.step}", file=sys.stderr, flush=True)
+            print(f"  {_STEPS.get(progress.step, progress.step)}", file=sys.stderr, flush=True)
 
     return tell

@@ -87,12 +87,12 @@ def _told(mismatch: Mismatch) -> str:
     """A release works with the schema before it and the one after it, so this warns and does not stop the others."""
     if mismatch.missing:
         return (
-            f"juki: migrate.behind: {mismatch.code} lacks revision {', '.join(mismatch.missing)}\n"
-            "      -> run `juki migrate`; until then this municipality may be turned away (db.revision)"
+            f"juki: {mismatch.code} のスキーマは古い版です(足りない版 {', '.join(mismatch.missing)})。(migrate.behind)\n"
+            "      -> juki migrate を実行してください。それまでこの団体は利用できないことがあります(db.revision)。"
         )
     return (
-        f"juki: migrate.ahead: {mismatch.code} has revision {', '.join(mismatch.unknown)}, unknown to this program\n"
-        "      -> start the newer program; until then this municipality may be turned away (db.revision)"
+        f"juki: {mismatch.code} のスキーマはこのプログラムより新しい版です({', '.join(mismatch.unknown)})。(migrate.ahead)\n"
+        "      -> 新しいプログラムで起動してください。それまでこの団体は利用できないことがあります(db.revision)。"
     )
 
 

@@ -7,7 +7,7 @@ import getpass
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -27,6 +27,33 @@ from juki.tenancy import (
     running_numbers,
 )
 from juki.vault import open_kms
+
+_STATES: Final = {
+    "registered": "登録済み",
+    "provisioning": "準備中",
+    "migrating": "移行中",
+    "active": "稼働中",
+    "suspended": "一時停止",
+    "leaving": "利用終了の手続中",
+    "erased": "消去済み",
+}
+_DONE: Final = {
+    "registered": "登録",
+    "settings": "設定",
+    "key": "鍵",
+    "roots": "根鍵",
+    "schema": "スキーマ",
+    "activated": "稼働開始",
+}
+_CHECKED: Final = {
+    "directory state": "台帳の状態",
+    "KMS key": "KMS鍵",
+    "wrapped roots": "包んだ根鍵",
+    "roles and their members": "ロールと所属",
+    "home and directory agree": "団体側の設定と台帳の一致",
+    "revisions": "スキーマの版",
+    "running numbers": "番号の払出し位置",
+}
 
 
 def register(commands: Commands) -> None:
@@ -60,16 +87,16 @@ def _add(options: argparse.Namespace) -> int:
         prepare_control(deploy)
         kms = open_kms(config.kms_spec, endpoint=config.kms_endpoint or None)
         result = add(deploy, kms, file, actor=_actor())
-    changed = ", ".join(result.done) or "nothing to change"
-    _print(options, msgspec.to_builtins(result), f"{file.code} {file.name}: {result.state} ({changed})")
+    changed = "、".join(_DONE[step] for step in result.done) or "変更はありません"
+    _print(options, msgspec.to_builtins(result), f"{file.code} {file.name}: {_STATES[result.state]}({changed})")
     return 0
 
 
 def _list(options: argparse.Namespace) -> int:
     with connect(load(os.environ), "control") as control:
         tenants = list_tenants(control)
-    text = "\n".join(f"{t.code}  {t.state:<12} epoch {t.epoch:<4} {t.prefecture}{t.name}" for t in tenants)
-    _print(options, [_brief(t) for t in tenants], text or "no municipality lives here yet")
+    text = "\n".join(f"{t.code}  {t.prefecture}{t.name}  {_STATES[t.state]}  第{t.epoch}期" for t in tenants)
+    _print(options, [_brief(t) for t in tenants], text or "団体はまだありません。juki tenant add で登録してください。")
     return 0
 
 
@@ -86,7 +113,7 @@ def _check(options: argparse.Namespace) -> int:
     with connect(config, "deploy") as deploy:
         findings = check(deploy, open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), options.code)
     text = "\n".join(
-        f"{'ok  ' if not f.fault else 'FAIL'} {f.what}{': ' + f.fault if f.fault else ''}" for f in findings
+        f"{'異常' if f.fault else '正常'}  {_CHECKED[f.what]}{': ' + f.fault if f.fault else ''}" for f in findings
     )
     _print(options, msgspec.to_builtins(findings), text)
     return 1 if any(f.fault for f in findings) else 0
@@ -99,7 +126,7 @@ def _numbers(options: argparse.Namespace) -> int:
         after = beyond_use(deploy, tenant)
     moved = [number for number in after if number.stands != before[number.name]]
     lines = [f"{number.name}  {before[number.name]} -> {number.stands}" for number in moved]
-    text = "\n".join(lines) or "every running number stands beyond the numbers in use"
+    text = "\n".join(lines) or "どの番号も使用中の番号より先にあります。変更はありません。"
     _print(options, {"moved": {n.name: [before[n.name], n.stands] for n in moved}}, text)
     return 0
 
@@ -114,7 +141,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _change(options: argparse.Namespace, to: Literal["suspended", "active"]) -> int:
     tenant = halt(load(os.environ), options.code, to, actor=_actor(), reason=options.reason)
-    _print(options, _brief(tenant), f"{tenant.code} {tenant.name}: {tenant.state}, epoch {tenant.epoch}")
+    _print(options, _brief(tenant), f"{tenant.code} {tenant.name}: {_STATES[tenant.state]}(第{tenant.epoch}期)")
     return 0
 
 

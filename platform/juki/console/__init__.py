@@ -9,11 +9,13 @@ from litestar.handlers import HTTPRouteHandler
 
 from juki.console import (
     account,
+    amending,
     assets,
     cases,
     certificate,
     changes,
     holding,
+    loosening,
     protection,
     purpose,
     resident,
@@ -36,7 +38,9 @@ routes: Final[Sequence[HTTPRouteHandler]] = [
     *cases.routes,
     *certificate.routes,
     *protection.routes,
+    *amending.routes,
     *holding.routes,
+    *loosening.routes,
     *trail.routes,
     *worklist.routes,
     *staff.routes,

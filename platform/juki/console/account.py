@@ -104,7 +104,10 @@ async def change_password(request: AnyRequest, code: str, fleet: Fleet, caller: 
             await audit.change_password(fleet, caller, form.text("old"), form.text("password"))
         except Refused as error:
             form.wrong(
-                "old", "今のパスワードが違います。" if error.code == "access.login_failed" else text_of(error.code, 403)
+                "old",
+                "今のパスワードが違います。入力し直してください。"
+                if error.code == "access.login_failed"
+                else text_of(error.code, 403),
             )
         except Invalid as error:
             rule = error.fields.get("password", "")

@@ -24,6 +24,7 @@ from juki.web import AnyRequest, form_of, route, text_of
 
 PURPOSE: Final = "仮登録の照合"
 STATES: Final = {"entered": "照合待ち", "handed_back": "差戻し", "confirmed": "本登録済み", "withdrawn": "取下げ"}
+_STEPS: Final = {"entered": "仮登録", "handed_back": "差戻し", "confirmed": "本登録", "withdrawn": "取下げ"}
 _LOOKS: Final = {"entered": "blue", "handed_back": "warn", "confirmed": "good", "withdrawn": "gone"}
 _REASON: Final = Field(name="comment", label="理由", required=True, width="l", max=300)
 _LEAVES: Final = {
@@ -58,7 +59,7 @@ async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) ->
     """照合待ちの一覧, oldest first."""
     async with operation(fleet, caller, "change.queue", purpose=PURPOSE, write=False) as op:
         waiting = await registry.queue(op)
-        names = await _names(op, [no for case in waiting for no in case.atena_nos])
+        names = await _names(op, [no for case in waiting for no in case.about])
         names |= await clerks.names(op, [case.entered_by for case in waiting])
     context = {"cases": [_line(case, caller, names) for case in waiting]}
     return render(request, "cases.html", "照合待ち", context, tenant=await fleet.tenant(code), here="/cases")
@@ -145,12 +146,12 @@ async def _page(
 ) -> Response[bytes]:
     async with operation(fleet, caller, "change.case", purpose=PURPOSE, write=False) as op:
         view = await registry.case(op, case_no)
-        known = [*view.summary.atena_nos, *_new_ones(request)]
+        known = [*view.summary.about, *_new_ones(request)]
         names = await _names(op, known)
         names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
     form = given or Form(())
-    again = [_again(path, view) for path in sorted(view.reentry, key=_whole_first)]
+    again = [_again(path, view, n == 0) for n, path in enumerate(sorted(view.reentry, key=_whole_first))]
     form.fields = [*again, _REASON]
     line = _line(view.summary, caller, names)
     blind = view.summary.may_confirm
@@ -162,6 +163,7 @@ async def _page(
         "anew": line.own and view.summary.state == "handed_back" and _anew(view),
         "said": [
             ("届出人", view.reception.notifier),
+            *([("留意事項", view.change.remarks)] if view.change.remarks else []),
             *_passed(view),
             *_steps(view, names),
         ],
@@ -185,7 +187,7 @@ def _anew(view: CaseView) -> bool:
     return procedures.refilled(view.change, view.reception, view.summary.atena_nos) is not None
 
 
-def _again(path: str, view: CaseView) -> Field:
+def _again(path: str, view: CaseView, first: bool) -> Field:
     """One blind field; 届出日 left blank at the counter means the day of entry, so it is asked for too."""
     leaf = path.rpartition(".")[2]
     label = _LEAVES.get(leaf, _ITEMS.get(path.removeprefix("items."), leaf))
@@ -195,9 +197,11 @@ def _again(path: str, view: CaseView) -> Field:
         label=label,
         group=_whose(path, view),
         kind="number" if number else "text",
+        required=True,
         width="s",
         max=40,
-        hint=_COUNTS.get(leaf, "例: R8.11.20"),
+        autofocus=first,
+        hint=_COUNTS.get(leaf, "例: S55.4.1" if leaf == "birth" else "例: R8.11.20"),
     )
 
 
@@ -226,7 +230,7 @@ def _line(case: CaseSummary, caller: Caller, names: dict[str, str]) -> Waiting:
         case_no=case.case_no,
         reason=reason_name(case.reason),
         form_no=case.form_no,
-        who="、".join(names.get(no, no) for no in case.atena_nos) or "新しく記載する人",
+        who="、".join(names.get(no, no) for no in case.about) or "新しく記載する人",
         entered_by=names.get(case.entered_by, case.entered_by),
         entered_at=words.instant(case.entered_at),
         own=case.entered_by == caller.actor_id,
@@ -250,7 +254,7 @@ def _steps(view: CaseView, names: dict[str, str]) -> list[tuple[str, str]]:
     for step in view.steps:
         text = f"{names.get(step.done_by, step.done_by)}　{words.instant(step.done_at)}"
         comment: Any = getattr(step, "comment", "")
-        found.append((STATES.get(step.state, step.state), f"{text}　{comment}" if comment else text))
+        found.append((_STEPS.get(step.state, step.state), f"{text}　{comment}" if comment else text))
     return found
 
 

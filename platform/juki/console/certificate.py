@@ -101,6 +101,7 @@ def _fields(members: Sequence[Option]) -> list[Field]:
         Field(name="authority", label="権限を示す書類（代理人・第三者のとき）", width="l", hint="委任状、職務上請求書 など"),
         Field(name="purpose", label="請求の目的", kind="select", required=True, width="l", options=tuple((p.code, p.text) for p in purposes().values())),
         Field(name="ground", label="根拠・利用の目的（第三者・公用のとき）", width="l", max=300),
+        Field(name="purpose_detail", label="記載する事項が必要な理由（第三者のとき）", width="l", max=300),
         Field(name="persons", label="証明する人", kind="checks", required=True, options=members),
         Field(name="items", label="記載する事項", kind="checks", options=ITEMS, hint="選ばない事項は「省略」と印字します"),
         Field(name="copies", label="部数", kind="number", required=True, width="xs", max=2),
@@ -159,6 +160,7 @@ async def _issued(
     ) as op:
         shown = await strip(op, atena_no)
         entries = await _together(op, atena_no, issue_no)
+        waits = await certificates.waits(op, entries[0].label)
     context = {
         **shown,
         "labels": [e.label for e in entries],
@@ -168,6 +170,7 @@ async def _issued(
         "fee": _fee(sum(e.fee_yen for e in entries), official=entries[0].official_use),
         "at": words.instant(entries[0].issued_at),
         "disposed": all(e.disposed for e in entries),
+        "waits": waits,
         "form": form,
     }
     status = 422 if form.errors else 200
@@ -258,8 +261,8 @@ async def _form(
     first = CertificateKind.RESIDENT if record.status is Status.RESIDENT else CertificateKind.REMOVED
     start = {
         "kind": first.value,
-        "relation": Relation.SELF.value,
-        "requester": atena_no,
+        "relation": Relation.THIRD.value if record.status is Status.DECEASED else Relation.SELF.value,
+        "requester": "" if record.status is Status.DECEASED else atena_no,
         "persons": atena_no,
         "copies": "1",
     }
@@ -357,6 +360,7 @@ def _application(form: Form) -> Application | None:
         ),
         persons=tuple(form.texts("persons")),
         purpose=form.text("purpose"),
+        purpose_detail=form.text("purpose_detail"),
         ground=form.text("ground"),
         items=tuple(Item(item) for item in form.texts("items")),
         copies=int(copies),

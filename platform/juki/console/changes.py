@@ -84,11 +84,12 @@ async def choose(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, ca
     async with operation(fleet, caller, "change.choose", purpose=purpose_of(request), right=RIGHT, write=False) as op:
         record = await registry.record(op, atena_no, groups=("basic", "address"))
         held = await registry.protection(op, atena_no)
+        waiting = bool(await registry.under_change(op, [atena_no]))
     living = record.status is Status.RESIDENT
     offered = [p for p in PROCEDURES.values() if p.slug != "move-in" and (living or p.slug in ("correct", "cancel"))]
     context = {
         "person": person_of(record),
-        "notices": notices_of(held),
+        "notices": notices_of(held, under_change=waiting),
         "offered": [(f"/{code}/residents/{atena_no}/changes/{p.slug}", p.title) for p in offered],
     }
     return render(request, "choose.html", "異動の選択", context, tenant=await fleet.tenant(code))
@@ -310,7 +311,7 @@ async def _review_page(
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
     if desk.replaces is not None:
-        said[0][1].insert(0, ("差戻しの再入力", f"差し戻された受付 {desk.replaces} に代わります"))
+        said[0][1].insert(0, ("差戻しの再入力", f"差し戻された仮登録 {desk.replaces} に代わります"))
     desk.form.fields = [_REASON]
     context = {
         **desk.person,
@@ -363,6 +364,7 @@ async def _about(op: Operation, atena_no: str) -> tuple[About, dict[str, Any]]:
     home = await registry.household(op, record.setai_no, groups=("basic",))
     versions = await registry.history(op, atena_no, groups=("basic",))
     held = await registry.protection(op, atena_no)
+    waiting = bool(await registry.under_change(op, [atena_no]))
     about = About(
         atena_no=atena_no,
         setai_no=record.setai_no,
@@ -372,7 +374,7 @@ async def _about(op: Operation, atena_no: str) -> tuple[About, dict[str, Any]]:
         versions=[(str(v.record.version_no), f"履歴{v.record.version_no}　{_event(v)}") for v in reversed(versions)],
         items=_correctable(),
     )
-    return about, {"person": person_of(record), "notices": notices_of(held)}
+    return about, {"person": person_of(record), "notices": notices_of(held, under_change=waiting)}
 
 
 def _members(home: Household, record: Record) -> list[Member]:

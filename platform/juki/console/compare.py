@@ -65,6 +65,6 @@ def _pair(item: sections.Item, was: Record | None, now: Record, *, blind: bool) 
         return None
     if item.path in _OURS and (was is None or item.path != "member_order"):
         return None
-    if blind and (item.path in _TYPED_AGAIN or isinstance(new, RegistryDate)) and changed:
+    if blind and changed and old != new and (item.path in _TYPED_AGAIN or isinstance(new, RegistryDate)):
         return Pair(label=item.label, was=said_old, now=HIDDEN, changed=True)
     return Pair(label=item.label, was=said_old, now=said_new, changed=changed and was is not None)

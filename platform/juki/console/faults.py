@@ -36,8 +36,8 @@ def page_of(request: AnyRequest, problem: Problem) -> Response[Any]:
         return Response(b"", status_code=303, headers={"Location": f"/{code}/account/password"})
     page = frame(request, None, _HEADINGS.get(problem.status, "処理できませんでした"))
     if page.clerk:
-        page = frame_of_caller(page, str(request.scope["user"].tenant))
-    context = {"problem": problem, "heading": page.title}
+        page = _frame_of_caller(request, page)
+    context = {"problem": problem, "heading": page.title, "way_on": page.base or _entry(request)}
     text = environment().get_template("problem.html").render(page=page, **context)
     return Response(text.encode(), status_code=problem.status, media_type="text/html; charset=utf-8")
 
@@ -49,6 +49,12 @@ def _login_first(request: AnyRequest, code: str, kept: resume.Pairs) -> Response
     return Response(text.encode(), status_code=401, media_type="text/html; charset=utf-8")
 
 
-def frame_of_caller(page: Page, tenant: str) -> Page:
-    """The caller's own pages, whatever was in the address."""
-    return msgspec.structs.replace(page, base=f"/{tenant}")
+def _frame_of_caller(request: AnyRequest, page: Page) -> Page:
+    """The caller's own municipality and pages, whatever was in the address."""
+    return msgspec.structs.replace(page, base=f"/{request.scope['user'].tenant}", town=str(request.state.town))
+
+
+def _entry(request: AnyRequest) -> str:
+    """The first page under the code in the address, where it has one: what is there says who may come in."""
+    code, _, rest = request.url.path.strip("/").partition("/")
+    return f"/{code}" if rest and code.isascii() and code.isdecimal() else ""

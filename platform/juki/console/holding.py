@@ -14,11 +14,11 @@ from juki.console.form import Form
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.person import suppression_line
-from juki.console.suppression import HOLD, RELEASE
-from juki.problem import NotFound
+from juki.console.suppression import FOR_GOOD, HOLD, RELEASE
+from juki.problem import Conflict, NotFound
 from juki.registry.model import Level, Process
 from juki.tenancy import Fleet
-from juki.web import AnyRequest, form_of, route
+from juki.web import AnyRequest, form_of, route, text_of
 
 PURPOSE: Final = protection.PURPOSE
 RIGHT: Final = "protection.enter"
@@ -72,14 +72,28 @@ async def release_page(
 async def release(
     request: AnyRequest, code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
-    """抑止の解除 with a reason."""
+    """抑止の一時解除 with a reason, or 解除の申請 for good."""
     form = Form(RELEASE, form_of(request))
     if not form.check():
         return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
-    minutes = int(form.text("minutes")) or None
-    async with operation(fleet, caller, "protection.release", purpose=PURPOSE, right=RIGHT) as op:
-        await registry.release(op, atena_no, suppression_no, minutes=minutes, reason=form.text("reason"))
+    try:
+        if form.text("minutes") == FOR_GOOD:
+            return await _ask(code, atena_no, suppression_no, fleet, caller, form)
+        async with operation(fleet, caller, "protection.release", purpose=PURPOSE, right=RIGHT) as op:
+            minutes = int(form.text("minutes"))
+            await registry.release(op, atena_no, suppression_no, minutes=minutes, reason=form.text("reason"))
+    except Conflict as error:
+        form.wrong("form", text_of(error.code, error.status, error.facts))
+        return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
     return go(f"/{code}/residents/{atena_no}", done="released")
+
+
+async def _ask(
+    code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller, form: Form
+) -> Response[bytes]:
+    async with operation(fleet, caller, "protection.ask_release", purpose=PURPOSE, right=RIGHT) as op:
+        number = await registry.ask_release(op, atena_no, suppression_no, form.text("reason"))
+    return go(f"/{code}/residents/{atena_no}", done="release_asked", no=number)
 
 
 async def _page(
@@ -96,7 +110,7 @@ async def _page(
         "lead": [f"{name}（宛名番号 {atena_no}）　{suppression_line(held)}"],
         "action": f"/{code}/residents/{atena_no}/suppressions/{suppression_no}",
         "hidden": [],
-        "button": "この抑止を解除する",
+        "button": "解除する（この先ずっとのときは申請する）",
         "back": f"/{code}/residents/{atena_no}",
     }
     status = 422 if form.errors else 200

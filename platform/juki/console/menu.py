@@ -28,6 +28,13 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     Entry("/changes/move-in", "転入の入力", ("change.enter",), "n", "転入届を入力し、仮登録します。"),
     Entry("/cases", "照合待ち", ("change.confirm", "change.enter"), "q", "仮登録を届出書と照合し、本登録します。"),
     Entry("/protection", "支援措置", ("protection.read",), "", "支援措置の登録、期間、申出の内容を確かめます。"),
+    Entry(
+        "/protection/loosenings",
+        "支援措置・抑止の承認待ち",
+        ("protection.enter",),
+        "",
+        "支援措置の終了・縮小と抑止の解除の申請を確かめ、承認又は却下します。",
+    ),
     Entry("/worklist", "移行の作業一覧", ("import.review",), "", "取り込めなかった行を開き、直し方を決めます。"),
     Entry("/audit", "操作の記録", ("audit.read",), "", "誰が、いつ、何の目的で何を見たかを調べます。"),
     Entry(

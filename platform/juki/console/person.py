@@ -8,10 +8,16 @@ import msgspec
 
 from juki.console import sections, words
 from juki.personal import Personal
-from juki.registry.model import Level, Process, Protection, Record, Status, Suppression
+from juki.registry.model import Level, LooseningKind, Process, Protection, Record, Status, Suppression
 
 _PROCESS: Final = {Process.CHANGE: "異動", Process.ISSUE: "発行", Process.INQUIRY: "照会"}
 _LEVEL: Final = {Level.ERROR: "できません", Level.ALERT: "係長の確認が必要です"}
+ASKED: Final = {
+    LooseningKind.END: "支援措置の終了",
+    LooseningKind.NARROW: "支援措置の縮小",
+    LooseningKind.RELEASE: "抑止の解除",
+}
+"""What a second person is asked for, in words."""
 
 
 class Person(Personal, frozen=True, kw_only=True):
@@ -24,6 +30,7 @@ class Person(Personal, frozen=True, kw_only=True):
     address: str
     status: str
     removed: bool
+    known_as: tuple[tuple[str, str], ...] = ()  # 通称, 旧氏: what the person at the counter may be called
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +39,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     text: str
     soft: bool = False
+
+
+_UNDER_CHANGE: Final = Notice(
+    title="異動受付中です",
+    text="この人又は同じ世帯の人の仮登録が、本登録を待っています。本登録されるまで、住民票の記録と証明書は変わりません。",
+    soft=True,
+)
 
 
 def person_of(record: Record) -> Person:
@@ -45,11 +59,17 @@ def person_of(record: Record) -> Person:
         address=sections.place(address.address) if address else "",
         status=words.STATUS[record.status],
         removed=record.status is not Status.RESIDENT,
+        known_as=known_as(basic.alias, basic.former_surname) if basic else (),
     )
 
 
-def notices_of(protection: Protection) -> list[Notice]:
-    """Everything the clerk must know before acting, the gravest first."""
+def known_as(alias: str, former_surname: str) -> tuple[tuple[str, str], ...]:
+    """通称 and 旧氏 with their words, where there are any."""
+    return tuple((word, name) for word, name in (("通称", alias), ("旧氏", former_surname)) if name)
+
+
+def notices_of(protection: Protection, *, under_change: bool = False) -> list[Notice]:
+    """Everything the clerk must know before acting, the gravest first. `under_change`: a 仮登録 waits about this person."""
     found: list[Notice] = []
     if protection.protected:
         kind = "仮支援措置" if protection.provisional else "支援措置"
@@ -68,8 +88,29 @@ def notices_of(protection: Protection) -> list[Notice]:
                 soft=True,
             )
         )
+    found.extend(
+        Notice(
+            title=f"{ASKED[kind]}が申請されています",
+            text="まだ承認されていません。承認されるまで、支援措置はこれまでどおり続きます。",
+            soft=True,
+        )
+        for kind in protection.asked
+    )
     found.extend(_held(protection))
+    if under_change:
+        found.append(_UNDER_CHANGE)
     return found
+
+
+def leaving(record: Record) -> list[Notice]:
+    """転出予定者, of a record whose group `removal` is open."""
+    removal = record.removal
+    if record.status is not Status.RESIDENT or removal is None:
+        return []
+    if not (removal.planned_address.text or removal.planned_address.country):
+        return []
+    text = f"{words.day(removal.occurred_on)}に転出する予定です。その日に除票になります。それまでの証明書には、備考に予定を印字します。"
+    return [Notice(title="転出予定者です", text=text, soft=True)]
 
 
 def _held(protection: Protection) -> list[Notice]:
@@ -94,4 +135,5 @@ def suppression_line(s: Suppression) -> str:
     return (
         f"{_PROCESS[s.process]}　{'停止' if s.level is Level.ERROR else '注意'}　{words.calendar(s.starts_on)}から"
         f"{words.calendar(s.ends_on) + 'まで' if s.ends_on else ''}{'　一時解除中' if s.released else ''}"
+        f"{'　解除の申請中（承認されるまで続きます）' if s.release_asked else ''}"
     )

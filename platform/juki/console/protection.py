@@ -1,9 +1,9 @@
-"""支援措置: the list of measures, the 29 items of one, its beginning, decision, renewal and end."""
+"""支援措置: the list of measures, the 29 items of one, its beginning, decision and renewal; its end is asked for here."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -15,15 +15,17 @@ from juki.console import clerks, sections, words
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
+from juki.console.person import ASKED, notices_of, person_of
 from juki.console.resident import strip
 from juki.console.suppression import HOLD
 from juki.console.table import Cell, Table
-from juki.problem import Invalid
-from juki.registry.model import Measure, MeasureState, SupportMeasure, Wish, renewable_from
+from juki.problem import Conflict, Invalid
+from juki.registry.model import LooseningKind, Measure, MeasureState, SupportMeasure, Wish, renewable_from
 from juki.tenancy import Fleet
-from juki.web import AnyRequest, form_of, route
+from juki.web import AnyRequest, form_of, route, text_of
 
 PURPOSE: Final = "支援措置の申出の受付"
+RIGHT: Final = "protection.enter"
 STATES: Final = {
     MeasureState.PROVISIONAL: "仮支援措置",
     MeasureState.IN_FORCE: "支援措置中",
@@ -46,6 +48,12 @@ TEXTS: Final = (
     ("first_received_by", "当初受付市区町村"),
     ("feared", "加害者とされる者"),
 )
+LABELS: Final = {
+    **dict((*WISHES, *TEXTS)),
+    "protected_with": "併せて支援を求める者",
+    "found_needless_on": "支援の必要性がないことを確認した連絡年月日",
+}
+"""What an amendment can change, in words."""
 
 
 def _fields(members: Sequence[tuple[str, str]]) -> list[Field]:
@@ -68,22 +76,24 @@ async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) 
     async with operation(fleet, caller, "protection.list", purpose=PURPOSE, right="protection.read", write=False) as op:
         alerts = await registry.protection_alerts(op)
         measures = await registry.measures_in_force(op)
-    heads = ["支援措置番号", "氏名", "生年月日", "状態", "期間の末日"]
+        asked = await registry.waiting_for(op, [m.measure_no for m in measures])
+    heads = ["支援措置番号", "氏名", "状態", "申請", "生年月日", "期間の末日"]
     tables = [
         Table(
             title="期間の末日が近いもの・過ぎたもの",
             heads=heads,
-            rows=[_line(m, "期間経過" if told == "overdue" else "末日が近い") for m, told in alerts],
+            rows=[_line(m, asked, "期間経過" if told == "overdue" else "末日が近い") for m, told in alerts],
             empty="期間の末日が近い支援措置はありません。",
         ),
         Table(
             title="支援措置の一覧",
             heads=heads,
-            rows=[_line(m) for m in measures],
+            rows=[_line(m, asked) for m in measures],
             empty="支援措置は登録されていません。対象者の住民票の記録から登録します。",
         ),
     ]
-    context = {"tables": tables, "form": None, "acts": [], "lead": ""}
+    acts = [{"path": "/protection/loosenings", "label": "承認待ちの申請を見る"}] if caller.may(RIGHT) else []
+    context = {"tables": tables, "form": None, "acts": acts, "lead": ""}
     return render(request, "list.html", "支援措置", context, tenant=await fleet.tenant(code), here="/protection")
 
 
@@ -135,20 +145,27 @@ async def decide(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, 
 
 
 @post(
-    "/{code:str}/protection/{measure_no:int}/end",
-    opt=route("protection.end", "protection.enter", PURPOSE),
+    "/{code:str}/protection/{measure_no:int}/ask-end",
+    opt=route("protection.ask_end", RIGHT, PURPOSE),
     include_in_schema=False,
 )
-async def end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """終了 with a reason."""
+async def ask_end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """終了の申請 with a reason, once for one page however often it is sent."""
     form = Form(_end_fields(), form_of(request))
+
+    async def act() -> int:
+        async with operation(fleet, caller, "protection.ask_end", purpose=PURPOSE, right=RIGHT) as op:
+            return await registry.ask_end(op, measure_no, form.text("reason"))
+
     if form.check():
+        once: Once = request.app.state.once
         try:
-            async with operation(fleet, caller, "protection.end", purpose=PURPOSE, right="protection.enter") as op:
-                await registry.end_protection(op, measure_no, form.text("reason"))
-            return go(f"/{code}/protection/{measure_no}", done="ended", no=measure_no)
+            number = await once.run(page_key(caller.session_id, form.text("form_key")), act)
+            return go(f"/{code}/protection/{measure_no}", done="end_asked", no=number)
         except Invalid as error:
             form.take(error)
+        except Conflict as error:
+            form.wrong("form", text_of(error.code, error.status, error.facts))
     return await _detail(request, code, measure_no, fleet, caller, form)
 
 
@@ -252,18 +269,27 @@ async def _detail(
     async with operation(fleet, caller, "protection.read", purpose=PURPOSE, right="protection.read", write=False) as op:
         history = await registry.measure_history(op, measure_no)
         latest = history[-1]
-        named = await clerks.names(op, [m.entered_by for m in history])
+        asked = (await registry.waiting_for(op, [measure_no])).get(measure_no)
+        approved = await registry.approvals(op, measure_no)
+        named = await clerks.names(op, [*(m.entered_by for m in history), *(by for _, by in approved.values())])
         others = await registry.current(op, latest.content.protected_with, ("basic",))
-    acts = caller.may("protection.enter") and latest.state is not MeasureState.ENDED
+        shown = await whose(op, latest.content.atena_no)
+    acts = caller.may(RIGHT) and latest.state is not MeasureState.ENDED
+    form.put("form_key", new_number())
     ends = latest.content.ends_on
     opens = renewable_from(ends) if ends and latest.state is MeasureState.IN_FORCE else None
     context = {
+        **shown,
         "measure_no": measure_no,
         "state": STATES[latest.state],
         "atena_no": latest.content.atena_no,
         "name": latest.content.name,
         "said": _said(latest, [r.basic.name for r in others.values() if r.basic]),
-        "history": [(m.version_no, STATES[m.state], words.instant(m.known_from), named[m.entered_by]) for m in history],
+        "history": [
+            (m.version_no, STATES[m.state], words.instant(m.known_from), _who(m, approved, named)) for m in history
+        ],
+        "asked": (asked[0], ASKED[asked[1]]) if asked else None,
+        "may_open": caller.may(RIGHT),
         "may_act": acts,
         "may_decide": acts and latest.state is MeasureState.PROVISIONAL,
         "may_renew": acts and opens is not None and opens <= dates.today_in_japan(fleet.clock()),
@@ -277,8 +303,15 @@ async def _detail(
     return render(request, "measure.html", title, context, tenant=await fleet.tenant(code), status=status)
 
 
+async def whose(op: Operation, atena_no: str) -> dict[str, Any]:
+    """`person` and `notices` for the pages of a measure; also of somebody whose 照会 is held back: here is who sees to that."""
+    found = (await registry.current(op, [atena_no], ("basic", "address"))).get(atena_no)
+    held = await registry.protection(op, atena_no)
+    return {"person": person_of(found) if found else None, "notices": notices_of(held)}
+
+
 def _end_fields() -> tuple[Field, ...]:
-    return (Field(name="reason", label="終了の理由", required=True, width="l", max=300),)
+    return (Field(name="reason", label="終了を求める理由", required=True, width="l", max=300),)
 
 
 def _decide_fields() -> tuple[Field, ...]:
@@ -289,16 +322,30 @@ def _decide_fields() -> tuple[Field, ...]:
     )
 
 
-def _line(measure: Measure, told: str = "") -> list[str | Cell]:
+def _who(measure: Measure, approved: Mapping[int, tuple[int, str]], named: Mapping[str, str]) -> str:
+    """Who entered a version and, where it protects less than the one before, who approved it."""
+    entered = named[measure.entered_by]
+    if measure.version_no not in approved:
+        return entered
+    number, by = approved[measure.version_no]
+    return f"申請 {entered}　承認 {named[by]}（申請 {number}）"
+
+
+def _line(measure: Measure, asked: Mapping[int, tuple[int, LooseningKind]], told: str = "") -> list[str | Cell]:
     content = measure.content
     last = content.provisional_until if measure.state is MeasureState.PROVISIONAL else content.ends_on
     return [
         Cell(str(measure.measure_no), path=f"/protection/{measure.measure_no}"),
         content.name,
-        words.day(content.birth),
         Cell(told or STATES[measure.state], look="warn" if told else ""),
+        _asked(asked[measure.measure_no][1]) if measure.measure_no in asked else "―",
+        words.day(content.birth),
         words.calendar(last) if last else "決定まで",
     ]
+
+
+def _asked(kind: LooseningKind) -> Cell:
+    return Cell(f"{ASKED[kind].removeprefix('支援措置の')}の申請中", look="warn")
 
 
 def _said(measure: Measure, others: Sequence[str]) -> list[tuple[str, str]]:
@@ -325,11 +372,24 @@ def _said(measure: Measure, others: Sequence[str]) -> list[tuple[str, str]]:
     ]
     texts = [(label, str(getattr(c, name))) for name, label in TEXTS]
     tail = [("仮支援措置", "該当" if c.provisional else ""), ("併せて支援を求める者", "、".join(others))]
+    tail += [("終了の理由", c.ended_because)] if c.ended_because else []
     return [*named, *wishes, *((label, words.calendar(day) if day else "") for label, day in days), *texts, *tail]
+
+
+def told(name: str, content: SupportMeasure, names: Mapping[str, str]) -> tuple[str, str]:
+    """(label, value) of one item in words; `names` gives 氏名 by 宛名番号."""
+    value: Any = getattr(content, name)
+    if isinstance(value, Wish):
+        text = _wish(value)
+    elif isinstance(value, tuple):
+        text = "、".join(names.get(a, a) for a in content.protected_with)
+    else:
+        text = words.calendar(value) if isinstance(value, dt.date) else str(value or "")
+    return LABELS.get(name, name), text or "なし"
 
 
 def _wish(wish: Wish) -> str:
     return f"希望する　{wish.place}".strip("　") if wish.wanted else "希望しない"
 
 
-routes: Final = [listing, detail, renew, decide, end, entry_page, enter]
+routes: Final = [listing, detail, renew, decide, ask_end, entry_page, enter]

@@ -17,9 +17,17 @@ from juki.web.admission import PURPOSE_COOKIE, SELF
 SECONDS: Final = 3600
 
 
-def field() -> Field:
+def field(*, autofocus: bool = False) -> Field:
     """The question, the same on every page."""
-    return Field(name="purpose", label="照会の目的", kind="select", required=True, options=words.PURPOSES, width="l")
+    return Field(
+        name="purpose",
+        label="照会の目的",
+        kind="select",
+        required=True,
+        options=words.PURPOSES,
+        width="l",
+        autofocus=autofocus,
+    )
 
 
 def keep(response: Response[Any], config: Config, code: str, purpose: str) -> None:
@@ -43,7 +51,7 @@ def ask(code: str, path: str) -> Response[bytes]:
 @get("/{code:str}/purpose", opt=route("access.purpose", SELF, "目的の選択"), include_in_schema=False)
 async def purpose_page(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
     """The question on a page of its own."""
-    form = Form([field()])
+    form = Form([field(autofocus=True)])
     form.put("purpose", purpose_of(request))
     return await _page(request, fleet, code, form, request.query_params.get("next", ""))
 
@@ -51,7 +59,7 @@ async def purpose_page(request: AnyRequest, code: str, fleet: Fleet) -> Response
 @post("/{code:str}/purpose", opt=route("access.purpose", SELF, "目的の選択"), include_in_schema=False)
 async def choose(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
     """Keep it and go on."""
-    form = Form([field()], form_of(request))
+    form = Form([field(autofocus=True)], form_of(request))
     there = form.text("next")
     if not form.check():
         return await _page(request, fleet, code, form, there)

@@ -16,7 +16,7 @@ from juki.certificates.model import CertificateKind, IssueEntry, Relation
 from juki.console import clerks, purpose, sections, words
 from juki.console.form import Field, Form
 from juki.console.page import render
-from juki.console.person import notices_of, person_of, suppression_lines
+from juki.console.person import leaving, notices_of, person_of, suppression_lines
 from juki.console.search import Tag
 from juki.dates import JST, RegistryDate
 from juki.problem import NotFound
@@ -55,8 +55,10 @@ class View(msgspec.Struct, kw_only=True):
 
     record: Record
     household: Household | None
+    protected: frozenset[str]  # of the household, whoever is under 支援措置
     versions: tuple[Version, ...]
     protection: Any
+    under_change: bool
     issues: tuple[IssueEntry, ...]
     today: dt.date
     clerks: dict[str, str]
@@ -144,27 +146,38 @@ async def _page(
 
 async def _look(op: Operation, atena_no: str, groups: tuple[str, ...], moment: Moment) -> View:
     record = await registry.record(op, atena_no, groups=groups, as_of=moment.day, known_at=moment.known)
+    if moment == NOW:
+        record = await _with_plan(op, record)
     home = None
     if record.status is Status.RESIDENT:
         home = await registry.household(op, record.setai_no, groups=("basic",), as_of=moment.day, known_at=moment.known)
     versions = await registry.history(op, atena_no, groups=("basic",), known_at=moment.known)
     issues = await certificates.history(op, atena_no)
+    guarded = await registry.protections(op, [m.atena_no for m in home.members] if home else [])
     acted = [who for v in versions for who in (v.event.entered_by, v.event.confirmed_by)]
     return View(
         record=record,
         household=home,
+        protected=frozenset(a for a, held in guarded.items() if held.protected),
         versions=versions,
         protection=await registry.protection(op, atena_no),
+        under_change=bool(await registry.under_change(op, [atena_no])),
         issues=issues,
         clerks=await clerks.names(op, [who for who in (*acted, *(i.issued_by for i in issues)) if who]),
         today=moment.day or dates.today_in_japan(op.now),
     )
 
 
+async def _with_plan(op: Operation, record: Record) -> Record:
+    """転出予定者: what is planned stands on the record of whoever is still a resident, as it does on paper."""
+    held = (await registry.current(op, [record.atena_no], ("removal",))).get(record.atena_no)
+    return msgspec.structs.replace(record, removal=held.removal) if held is not None else record
+
+
 def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: frozenset[str]) -> dict[str, Any]:
     return {
         "person": person_of(view.record),
-        "notices": notices_of(view.protection),
+        "notices": [*notices_of(view.protection, under_change=view.under_change), *leaving(view.record)],
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
         "sections": [_section(s, caller, now=moment == NOW) for s in sections.shown(view.record, revealed=revealed)],
@@ -228,6 +241,7 @@ def _members(view: View) -> list[dict[str, Any]]:
                 "relationship": basic.relationship if basic else "",
                 "age": f"{dates.age_on(basic.birth, view.today)}歳" if basic and basic.birth.year > 0 else "",
                 "here": here,
+                "protected": member.atena_no in view.protected,
                 "key": str(n + 1) if n < 9 and not here else "",
             }
         )
@@ -278,7 +292,8 @@ async def strip(op: Operation, atena_no: str) -> dict[str, Any]:
     """`person` and `notices` for another page of the same person."""
     record = await registry.record(op, atena_no, groups=("basic", "address"))
     held = await registry.protection(op, atena_no)
-    return {"person": person_of(record), "notices": notices_of(held)}
+    waiting = bool(await registry.under_change(op, [atena_no]))
+    return {"person": person_of(record), "notices": notices_of(held, under_change=waiting)}
 
 
 routes: Final = [show, as_of, reveal]

@@ -13,6 +13,7 @@ from juki.audit import operation
 from juki.console import purpose, words
 from juki.console.form import Field, Form, fault_of
 from juki.console.page import render
+from juki.console.person import known_as
 from juki.problem import Invalid
 from juki.registry.model import HITS_MAX, Hit, Query, Status
 from juki.tenancy import Fleet
@@ -38,6 +39,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     atena_no: str
     name: str
+    known_as: str
     kana: str
     birth: str
     sex: str
@@ -60,7 +62,7 @@ def _fields() -> list[Field]:
     return [
         purpose.field(),
         Field(name="kana", label="フリガナ", hint="先頭だけで可。氏と名は空白で分ける", autofocus=True),
-        Field(name="name", label="氏名（漢字）", hint="異体字も探します"),
+        Field(name="name", label="氏名", hint="漢字・ローマ字。異体字も探します"),
         Field(name="birth", label="生年月日", width="s", hint="S55.4.1、昭和55年、19800401"),
         Field(name="address", label="住所", width="l", hint="番地まで。ほかの条件もあれば町名だけで可"),
         Field(name="number_kind", label="番号の種類", kind="select", options=_WAYS, width="s"),
@@ -147,6 +149,7 @@ def _row(hit: Hit) -> Row:
     return Row(
         atena_no=hit.atena_no,
         name=hit.name,
+        known_as="、".join(f"{word} {name}" for word, name in known_as(hit.alias, hit.former_surname)),
         kana=hit.name_kana,
         birth=words.birth(hit.birth, hit.kind),
         sex=words.SEX[hit.sex],

@@ -1,4 +1,4 @@
-"""抑止: holding a process of one person back, and letting it go again for a while or for good."""
+"""抑止: holding a process of one person back, and letting it go for a while or asking that it be let go for good."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ HOLD: Final = (
     Field(name="reason", label="理由", required=True, width="l", max=300),
 )  # fmt: skip
 
+FOR_GOOD: Final = "0"
+"""A release that does not come back by itself: it is asked for, and another person approves."""
 
 RELEASE: Final = (
     Field(
@@ -25,7 +27,7 @@ RELEASE: Final = (
         options=(
             ("30", "30分（過ぎると抑止に戻ります）"),
             ("240", "4時間（過ぎると抑止に戻ります）"),
-            ("0", "終わりまで（抑止をやめます）"),
+            (FOR_GOOD, "この先ずっと（抑止をやめます。ほかの職員の承認が必要です）"),
         ),
     ),
     Field(name="reason", label="理由", required=True, width="l", max=300),

@@ -132,7 +132,9 @@ async def _page(
         else:
             entries = await audit.listing(op, wanted)
         found = await audit.analyse(op, since, until) if analyses else []
-        named = await _named(op, [*(e.intent.actor_id for e in entries), *(f.who for f in found)])
+        named = await _named(
+            op, [*(e.intent.actor_id for e in entries), *(w for f in found for w in f.who.split(", "))]
+        )
     if analyses:
         tables.append(_analyses(found, named))
     tables.append(
@@ -171,7 +173,10 @@ async def _actor(op: audit.Operation, form: Form) -> str:
 
 
 async def _named(op: audit.Operation, ids: Sequence[str]) -> dict[str, str]:
-    return await clerks.names(op, [i for i in ids if i and i not in ACTORS]) | ACTORS
+    """Id -> 氏名; an operator who has no account here stands with a word before the id."""
+    known = await clerks.names(op, [i for i in ids if i and i not in ACTORS])
+    strangers = {i: f"登録のない操作者 {i}" for i, name in known.items() if name == i and i.startswith("op-")}
+    return known | strangers | ACTORS
 
 
 def _wanted(entry: Entry, wanted: Filter) -> bool:
@@ -191,13 +196,13 @@ def _analyses(found: Sequence[audit.Finding], named: dict[str, str]) -> Table:
     rows = [
         (
             Cell(ANALYSES.get(f.analysis, f.analysis), look="warn"),
-            named.get(f.who, f.who),
-            f"{f.count}件",
+            who(f.who, named),
+            f"{f.count}{'人' if f.analysis == 'one_person_by_many' else '件'}",
             words.instant(f.first_at),
             words.instant(f.last_at),
             Cell(str(f.op_nos[0]), path=f"/audit/{f.op_nos[0]}") if f.op_nos else "",
         )
-        for f in found
+        for f in sorted(found, key=lambda f: (list(ANALYSES).index(f.analysis), -f.count))
     ]
     return Table(
         title="標準分析（7日間）",
@@ -205,6 +210,14 @@ def _analyses(found: Sequence[audit.Finding], named: dict[str, str]) -> Table:
         rows=rows,
         empty="注意が必要な利用は見つかりませんでした。",
     )
+
+
+def who(found: str, named: dict[str, str]) -> str:
+    """The operators of a finding by name, or the terminal where nobody was known."""
+    kind, _, terminal = found.partition(" ")
+    if kind == "terminal":
+        return f"端末 {terminal}"
+    return "、".join(named.get(one, one) for one in found.split(", "))
 
 
 def _line(entry: Entry, named: dict[str, str]) -> list[str | Cell]:

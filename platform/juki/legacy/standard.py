@@ -39,6 +39,8 @@ HOUSEHOLD_COLUMNS: Final = ("setai_no", "head_atena_no", "members")
 TABLES: Final[dict[str, tuple[str, ...]]] = {
     "suppression": ("suppression_no",),
     "suppression_release": ("suppression_no", "release_no"),
+    "loosening": ("loosening_no",),
+    "loosening_step": ("loosening_no", "step_no"),
     "resident_code_stock": ("stock_no",),
     "resident_code_use": ("stock_no",),
     "number_request": ("atena_no", "request_no", "step"),

@@ -30,6 +30,7 @@ from juki.legacy.store.ledger import Run
 from juki.legacy.writing import write_chunks
 from juki.problem import Conflict, JukiError, Unavailable
 from juki.tenancy import Fleet, Tenant, bulk
+from juki.tenancy.session import known_problem
 
 WORKERS_MAX: Final = 15  # with this process sixteen, as many as the vault's budget of messages per key allows for
 ROWS_PER_WORKER: Final = 40_000  # fewer are written before a second process has read the extract
@@ -153,10 +154,16 @@ def _work(task: Task, pipe: Pipe[Any, Any]) -> None:
     try:
         asyncio.run(_serve(task, pipe))
     except JukiError as fault:
-        kind = next(c.__name__ for c in type(fault).__mro__ if c.__module__ == problem.__name__)
-        pipe.send(_Failure(kind, fault.code, fault.detail, fault.remedy, fault.facts))
+        pipe.send(_failure(fault))
     except (EOFError, BrokenPipeError):
         return  # the import was given up
+    except Exception as error:  # noqa: BLE001  a trace on standard error may quote a person's data
+        pipe.send(_failure(known_problem(error) or problem.defect(error)))
+
+
+def _failure(fault: JukiError) -> _Failure:
+    kind = next(c.__name__ for c in type(fault).__mro__ if c.__module__ == problem.__name__)
+    return _Failure(kind, fault.code, fault.detail, fault.remedy, fault.facts)
 
 
 def _end_with_parent() -> None:

@@ -153,6 +153,17 @@ def subjects(change: Change) -> tuple[tuple[str, ...], tuple[str, ...]]:
             return (), ()
 
 
+def about(change: Change) -> tuple[str, ...]:
+    """対象: the residents a form is about; nobody where it names a household or another change."""
+    match change:
+        case Relocate() | MoveOut() | MoveInNotice() | HeadChange():
+            return change.atena_nos
+        case Death() | Correct() | Amend() | NationalityChange() | Remake():
+            return (change.atena_no,)
+        case _:
+            return ()
+
+
 def _some(setai_no: str) -> tuple[str, ...]:
     return (setai_no,) if setai_no else ()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from juki import letters, numbers
+from juki.dates import RegistryDate
 from juki.problem import Invalid
 from juki.registry import items, rules
 from juki.registry.change import Amend, Correct, Finding, Findings, NumberSource
@@ -40,7 +43,9 @@ def needs(change: Amend) -> Needs:
     return Needs(resident_codes=1 if change.reason in _ASKS_STOCK and _CODE not in change.items else 0)
 
 
-def _check_items(typed: dict[str, str | bool], reason: str, kind: Kind | None, code_rule: str) -> Findings:
+def _check_items(
+    typed: dict[str, str | bool], reason: str, kind: Kind | None, code_rule: str, today: dt.date
+) -> Findings:
     parts: list[Findings] = []
     allowed = _OF_REASON.get(reason)
     for path, text in typed.items():
@@ -53,7 +58,7 @@ def _check_items(typed: dict[str, str | bool], reason: str, kind: Kind | None, c
             parts.append(rules.error("registry.use_head_change", f"items.{path}"))
         elif allowed is not None and not path.startswith(allowed):
             parts.append(rules.error("registry.not_for_reason", f"items.{path}"))
-        parts.append(_check_value(path, value, kind, code_rule))
+        parts += [_check_value(path, value, kind, code_rule), _check_shape(path, value, today)]
     return rules.total(parts)
 
 
@@ -63,8 +68,6 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
         return rules.error("registry.my_number_invalid", field)
     if path == _CODE and not numbers.is_resident_code(str(value), rule=code_rule):
         return rules.error("registry.resident_code_invalid", field)
-    if path == _CARD and value and not numbers.is_residence_card_number(str(value)):
-        return rules.error("registry.card_number_invalid", field)
     if (path == "basic.name" or (path in _NAMES and value)) and not letters.is_name(str(value)):
         return rules.error("registry.name_unusable", field)
     if kind is Kind.JAPANESE and (path.startswith("foreigner.") or (value and path.startswith("basic.alias"))):
@@ -78,6 +81,18 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
     return Findings()
 
 
+def _check_shape(path: str, value: object, today: dt.date) -> Findings:
+    """What the forms of entry check of the same items."""
+    field = f"items.{path}"
+    if path == "basic.birth" and isinstance(value, RegistryDate) and value.sort_date() > today:
+        return rules.error("registry.born_in_future", field)
+    if path == _CARD and value and not numbers.is_residence_card_number(str(value)):
+        return rules.error("registry.card_number_invalid", field)
+    if path == "basic.name_priority" and value not in ("", "name", "alias"):
+        return rules.error("registry.item_unreadable", field)
+    return Findings()
+
+
 def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
     """The version must stand on the time line, the items exist, and the correction change something."""
     versions = scene.records.get(change.atena_no, ())
@@ -86,7 +101,7 @@ def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
         return rules.error("registry.unknown_resident", "atena_no")
     if wrong is None:
         return rules.error("registry.not_on_timeline", "version_no")
-    found = _check_items(change.items, change.reason, wrong.kind, code_rule)
+    found = _check_items(change.items, change.reason, wrong.kind, code_rule, scene.today)
     holders = rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)})
     if not found.errors and items.set_items(wrong, change.items) == wrong:
         found += rules.error("registry.nothing_changes", "items")
@@ -158,7 +173,7 @@ def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
     held = scene.now(change.atena_no, day)
     found = [
         rules.check_resident(scene, change.atena_no, day, "atena_no"),
-        _check_items(change.items, change.reason, held.kind if held else None, code_rule),
+        _check_items(change.items, change.reason, held.kind if held else None, code_rule, scene.today),
         rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)}),
     ]
     if not change.items and change.reason not in _ASKS_STOCK:

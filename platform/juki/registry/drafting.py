@@ -42,7 +42,8 @@ class CaseSummary(msgspec.Struct, frozen=True, kw_only=True):
     form_no: str
     entered_by: str
     entered_at: dt.datetime
-    atena_nos: tuple[str, ...]
+    atena_nos: tuple[str, ...]  # everyone the change rests on, those who live with them too
+    about: tuple[str, ...]  # 対象: of these, the ones the form is about
     identity_checked: bool
     may_confirm: bool
 
@@ -231,6 +232,7 @@ async def case(op: Operation, case_no: int) -> CaseView:
 
 def _summary(op: Operation, draft: Draft) -> CaseSummary:
     own = draft.entered_by == op.caller.actor_id
+    change, _ = case_store.open_change(op, draft.case_no, draft.change_sealed)
     return CaseSummary(
         case_no=draft.case_no,
         state=draft.state,
@@ -239,6 +241,7 @@ def _summary(op: Operation, draft: Draft) -> CaseSummary:
         entered_by=draft.entered_by,
         entered_at=draft.entered_at,
         atena_nos=tuple(draft.base),
+        about=changes.about(change) or tuple(draft.base),
         identity_checked=draft.reception.document.value != "none",
         may_confirm=not own and draft.state == "entered" and op.caller.may("change.confirm"),
     )

@@ -36,6 +36,7 @@ _DAY: Final = Parameter(description="基準日: the version that was true on thi
 _KNOWN: Final = Parameter(description="記録日時: as known at this instant")
 _DEFAULT: Final = "basic,address,domicile,foreigner,entitlements,removal,notes"
 _HIT_ITEMS: Final = ("name", "name_kana", "birth", "sex", "address", "status", "relationship")
+_NUMBER: Final = Parameter(ge=1, le=2**62)
 _Short: Final = msgspec.Meta(min_length=1, max_length=400)
 
 
@@ -75,6 +76,13 @@ class Reasoned(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reason: Annotated[str, _Short]
 
 
+class Amending(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """支援措置の変更: the items as they are to read, and the reason where something is protected less."""
+
+    content: dict[str, Any]
+    reason: Annotated[str, msgspec.Meta(max_length=400)] = ""
+
+
 class Entered(msgspec.Struct, frozen=True, kw_only=True):
     """受付番号."""
 
@@ -85,6 +93,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """支援措置の番号."""
 
     measure_no: int
+
+
+class AskedFor(msgspec.Struct, frozen=True, kw_only=True):
+    """緩和の申請の番号."""
+
+    loosening_no: int
 
 
 @post("/search", opt=route("resident.search", "resident.search"), status_code=200)
@@ -184,9 +198,7 @@ async def queue(caller: Caller, fleet: Fleet, purpose: str) -> list[dict[str, An
 
 
 @get("/cases/{case_no:int}", opt=route("change.case", "change.confirm", "照合待ちの確認"))
-async def case(
-    case_no: Annotated[int, Parameter(ge=1, le=2**62)], caller: Caller, fleet: Fleet, purpose: str
-) -> dict[str, Any]:
+async def case(case_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str) -> dict[str, Any]:
     """仮登録の内容 with before and after."""
     async with operation(fleet, caller, "change.case", purpose=purpose, right="change.confirm", write=False) as op:
         return to_named(await registry.case(op, case_no))
@@ -194,7 +206,7 @@ async def case(
 
 @post("/cases/{case_no:int}/confirm", opt=route("change.confirm", "change.confirm"), status_code=200)
 async def confirm(
-    case_no: Annotated[int, Parameter(ge=1, le=2**62)],
+    case_no: Annotated[int, _NUMBER],
     data: Confirming,
     caller: Caller,
     fleet: Fleet,
@@ -207,7 +219,7 @@ async def confirm(
 
 @post("/cases/{case_no:int}/hand-back", opt=route("change.hand_back", "change.confirm"), status_code=204)
 async def hand_back(
-    case_no: Annotated[int, Parameter(ge=1, le=2**62)], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
+    case_no: Annotated[int, _NUMBER], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
 ) -> None:
     """差戻し."""
     async with operation(fleet, caller, "change.hand_back", purpose=purpose, right="change.confirm") as op:
@@ -216,7 +228,7 @@ async def hand_back(
 
 @post("/cases/{case_no:int}/withdraw", opt=route("change.withdraw", "change.enter"), status_code=204)
 async def withdraw(
-    case_no: Annotated[int, Parameter(ge=1, le=2**62)], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
+    case_no: Annotated[int, _NUMBER], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
 ) -> None:
     """取下げ."""
     async with operation(fleet, caller, "change.withdraw", purpose=purpose, right="change.enter") as op:
@@ -240,6 +252,88 @@ async def protection_alerts(caller: Caller, fleet: Fleet, purpose: str) -> list[
     ) as op:
         found = await registry.protection_alerts(op)
     return [{"measure": to_named(measure), "alert": told} for measure, told in found]
+
+
+@post("/protections/{measure_no:int}/amend", opt=route("protection.amend", "protection.enter"), status_code=200)
+async def amend_protection(
+    measure_no: Annotated[int, _NUMBER], data: Amending, caller: Caller, fleet: Fleet, purpose: str
+) -> registry.Amended:
+    """支援措置の変更: holds at once as far as it protects nobody less; the rest waits under `loosening_no`."""
+    content = from_named(SupportMeasure, data.content, path="content")
+    action = "protection.ask_narrow" if data.reason else "protection.amend"
+    async with operation(fleet, caller, action, purpose=purpose, right="protection.enter") as op:
+        return await registry.amend_protection(op, measure_no, content, reason=data.reason)
+
+
+@post("/protections/{measure_no:int}/ask-end", opt=route("protection.ask_end", "protection.enter"))
+async def ask_end(
+    measure_no: Annotated[int, _NUMBER], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
+) -> AskedFor:
+    """支援措置の終了の申請; the measure goes on until a second person approves."""
+    async with operation(fleet, caller, "protection.ask_end", purpose=purpose, right="protection.enter") as op:
+        return AskedFor(loosening_no=await registry.ask_end(op, measure_no, data.reason))
+
+
+@post(
+    "/records/{atena_no:str}/suppressions/{suppression_no:int}/ask-release",
+    opt=route("protection.ask_release", "protection.enter"),
+)
+async def ask_release(
+    atena_no: Annotated[str, _ATENA],
+    suppression_no: Annotated[int, _NUMBER],
+    data: Reasoned,
+    caller: Caller,
+    fleet: Fleet,
+    purpose: str,
+) -> AskedFor:
+    """抑止の解除の申請, for good; the process stays held back until a second person approves."""
+    async with operation(fleet, caller, "protection.ask_release", purpose=purpose, right="protection.enter") as op:
+        return AskedFor(loosening_no=await registry.ask_release(op, atena_no, suppression_no, data.reason))
+
+
+@get("/loosenings", opt=route("protection.asks", "protection.enter", "支援措置の緩和の承認"))
+async def loosenings(caller: Caller, fleet: Fleet, purpose: str) -> list[dict[str, Any]]:
+    """承認待ちの一覧: what waits for a second person."""
+    async with operation(
+        fleet, caller, "protection.asks", purpose=purpose, right="protection.enter", write=False
+    ) as op:
+        return [to_named(view) for view in await registry.loosenings(op)]
+
+
+@get("/loosenings/{loosening_no:int}", opt=route("protection.ask", "protection.enter", "支援措置の緩和の承認"))
+async def loosening(
+    loosening_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str
+) -> dict[str, Any]:
+    """緩和の申請の内容 with its course."""
+    async with operation(fleet, caller, "protection.ask", purpose=purpose, right="protection.enter", write=False) as op:
+        return to_named(await registry.loosening(op, loosening_no))
+
+
+@post("/loosenings/{loosening_no:int}/approve", opt=route("protection.approve", "protection.enter"), status_code=204)
+async def approve_loosening(loosening_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str) -> None:
+    """緩和の承認 by another person than the one who asked."""
+    async with operation(fleet, caller, "protection.approve", purpose=purpose, right="protection.enter") as op:
+        await registry.approve_loosening(op, loosening_no)
+
+
+@post("/loosenings/{loosening_no:int}/decline", opt=route("protection.decline", "protection.enter"), status_code=204)
+async def decline_loosening(
+    loosening_no: Annotated[int, _NUMBER], data: Reasoned, caller: Caller, fleet: Fleet, purpose: str
+) -> None:
+    """緩和の却下."""
+    async with operation(fleet, caller, "protection.decline", purpose=purpose, right="protection.enter") as op:
+        await registry.decline_loosening(op, loosening_no, data.reason)
+
+
+@post(
+    "/loosenings/{loosening_no:int}/withdraw",
+    opt=route("protection.withdraw", "protection.enter"),
+    status_code=204,
+)
+async def withdraw_loosening(loosening_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str) -> None:
+    """緩和の申請の取下げ."""
+    async with operation(fleet, caller, "protection.withdraw", purpose=purpose, right="protection.enter") as op:
+        await registry.withdraw_loosening(op, loosening_no)
 
 
 def _hand_out(op: Operation, purpose: str, atena_no: str, items: Sequence[str]) -> None:
@@ -275,4 +369,12 @@ routes: Final[list[HTTPRouteHandler]] = [
     withdraw,
     enter_protection,
     protection_alerts,
+    amend_protection,
+    ask_end,
+    ask_release,
+    loosenings,
+    loosening,
+    approve_loosening,
+    decline_loosening,
+    withdraw_loosening,
 ]

@@ -201,11 +201,16 @@ def placeholders(needs: Needs) -> Drawn:
 def side_by_side(
     op: Operation, scene: Scene, fresh: tuple[Record, ...]
 ) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
-    """Records before and after, without the numbers for whoever lacks their rights."""
-    last: dict[str, Record] = {}
+    """Records before and after, without the numbers for whoever lacks their rights.
+
+    Of several new versions of one resident the one that stands at the end of the first day is shown: where a record is
+    struck out and written anew on one day, the one written.
+    """
+    shown: dict[str, Record] = {}
     for version in fresh:
-        last.setdefault(version.atena_no, version)
-    before = [scene.now(v.atena_no, v.valid_from) for v in last.values()]
+        if version.valid_from <= shown.get(version.atena_no, version).valid_from:
+            shown[version.atena_no] = version
+    before = [scene.now(v.atena_no, v.valid_from) for v in shown.values()]
     hidden = {
         group: None
         for group, right in (("my_number", "resident.my_number"), ("resident_code", "resident.code"))
@@ -214,7 +219,7 @@ def side_by_side(
     touch(op, scene, fresh, my_number="my_number" not in hidden)
     return (
         tuple(msgspec.structs.replace(r, **hidden) for r in before if r is not None),
-        tuple(msgspec.structs.replace(r, **hidden) for r in last.values()),
+        tuple(msgspec.structs.replace(r, **hidden) for r in shown.values()),
     )
 
 

@@ -1,6 +1,7 @@
 """支援措置・抑止: whose record is held back, from whom, and what the clerk at the counter is told.
 
 Source: 住民記録システム標準仕様書 3.4 (支援措置), 3.1 (抑止). One year, renewable, never ending silently (R-1-B2-DAT-05).
+What protects somebody more holds at once; what protects somebody less needs a second person (docs/adr/0011).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import calendar
 import datetime as dt
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -38,6 +39,23 @@ class Level(StrEnum):
 
     ERROR = "error"
     ALERT = "alert"
+
+
+class LooseningKind(StrEnum):
+    """緩和の種類: what a second person is asked to approve."""
+
+    END = "end"  # 支援措置の終了
+    NARROW = "narrow"  # 支援措置の縮小: somebody or something is no longer protected
+    RELEASE = "release"  # 抑止の解除, for good
+
+
+class LooseningState(StrEnum):
+    """緩和の申請の状態."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
@@ -123,6 +141,19 @@ MEASURE_ITEMS: Final[dict[int, tuple[str, ...]]] = {
 """Home of each of the 29 items of 支援措置."""
 
 
+_DESCRIBING: Final = frozenset(
+    {
+        *("name", "birth", "address", "contact", "situation", "sex", "name_kana", "foreign_name_kana"),
+        *("alias", "alias_kana", "former_surname", "former_surname_kana"),
+        *("forwarded_on", "forwarded_received_on", "first_received_by"),
+    }
+)
+"""Items that say who somebody is and how the request came; they may read differently without protecting anybody less."""
+
+_GROWING: Final = frozenset({"other", "forwarded_to", "forwarded_duties", "feared"})
+"""Items in words that say from whom, where and from what somebody is protected; one person may add to them."""
+
+
 class Measure(Personal, frozen=True, kw_only=True):
     """支援措置の一版: the state of one measure at one moment; `version_no` counts from 1."""
 
@@ -146,6 +177,7 @@ class Suppression(Personal, frozen=True, kw_only=True):
     set_by: str
     reason: str
     released: bool = False
+    release_asked: bool = False  # a release for good waits for a second person; nothing is lifted meanwhile
 
 
 class Protection(Personal, frozen=True, kw_only=True):
@@ -157,11 +189,50 @@ class Protection(Personal, frozen=True, kw_only=True):
     overdue: bool = False  # the last day has passed and nobody has ended or renewed it
     suppressions: tuple[Suppression, ...] = ()
     measures: tuple[Measure, ...] = ()  # only with the right protection.read
+    asked: tuple[LooseningKind, ...] = ()  # END, NARROW: asked for and not approved, so everything holds as before
 
     def level(self, process: Process) -> Level | None:
         """Strongest 抑止 in effect on a process, None where none is."""
         levels = {s.level for s in self.suppressions if s.process is process and not s.released}
         return Level.ERROR if Level.ERROR in levels else Level.ALERT if levels else None
+
+
+class Asked(SealedGroup, frozen=True, kw_only=True):
+    """緩和の申請の内容 as it is sealed: why, and for 縮小 how the measure would read afterwards."""
+
+    reason: str
+    content: SupportMeasure | None = None
+
+
+class LooseningStep(Personal, frozen=True, kw_only=True):
+    """緩和の申請の経過: one step; the first asks, the second decides. `comment` is the reason of a refusal."""
+
+    state: LooseningState
+    done_by: str
+    done_at: dt.datetime
+    version_no: int | None = None  # the version of the measure, or the number of the release, that the approval wrote
+    comment: str = ""
+
+
+class Loosening(Personal, frozen=True, kw_only=True):
+    """緩和の申請. `stale`: the measure moved on, or the suppression was released, so it can only be declined or withdrawn."""
+
+    loosening_no: int
+    kind: LooseningKind
+    measure_no: int | None = None
+    base_version: int | None = None
+    suppression_no: int | None = None
+    asked_by: str
+    asked_at: dt.datetime
+    terminal: str
+    asked: Asked
+    steps: tuple[LooseningStep, ...] = ()
+    stale: bool = False
+
+    @property
+    def state(self) -> LooseningState:
+        """What the last step says."""
+        return self.steps[-1].state
 
 
 class IssueBlock(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +260,37 @@ def issue_block(protection: Protection, relation: str) -> IssueBlock:
     if protection.level(Process.ISSUE) is Level.ALERT:
         return IssueBlock(notice="registry.issue_alert")
     return IssueBlock()
+
+
+def tightened(old: SupportMeasure, new: SupportMeasure) -> SupportMeasure:
+    """支援措置の変更のうち保護を弱めない部分: what one person may write at once; the rest of `new` stays as in `old`.
+
+    Equal to `new` where nothing is loosened. An item that nobody has classed counts as protecting.
+    """
+    names = [name for name in SupportMeasure.__struct_fields__ if name not in _DESCRIBING]
+    kept = {name: _tighter(name, getattr(old, name), getattr(new, name)) for name in names}
+    return msgspec.structs.replace(new, **kept)
+
+
+def loosened(old: SupportMeasure, new: SupportMeasure) -> tuple[str, ...]:
+    """支援措置の縮小: names of the items by which `new` protects less than `old`; empty where it does not."""
+    most = tightened(old, new)
+    return tuple(n for n in SupportMeasure.__struct_fields__ if getattr(most, n) != getattr(new, n))
+
+
+def _tighter(name: str, old: Any, new: Any) -> Any:
+    """The stricter of two values of one item; `new` where both protect alike."""
+    if old == new:
+        return new
+    if name == "protected_with":
+        return new if set(old) <= set(new) else tuple(dict.fromkeys((*old, *new)))
+    if isinstance(old, Wish):
+        return old if old.wanted else new
+    if name in _GROWING:
+        return new if new.startswith(old) else old
+    if name == "found_needless_on":
+        return new if new is None else old
+    return old
 
 
 def last_day(starts_on: dt.date) -> dt.date:

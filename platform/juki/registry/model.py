@@ -39,8 +39,13 @@ from juki.registry.items import (
 from juki.registry.measures import (
     MEASURE_ITEMS,
     NEUTRAL_REFUSAL,
+    Asked,
     IssueBlock,
     Level,
+    Loosening,
+    LooseningKind,
+    LooseningState,
+    LooseningStep,
     Measure,
     MeasureState,
     Process,
@@ -50,7 +55,9 @@ from juki.registry.measures import (
     Wish,
     issue_block,
     last_day,
+    loosened,
     renewable_from,
+    tightened,
 )
 from juki.registry.members import (
     is_relationship,
@@ -115,6 +122,8 @@ SEALED: Final[tuple[tuple[str, str, str, str, str], ...]] = (
     ("support_measure", "support", "measure_no", "version_no", "measure_sealed"),
     ("suppression", "support", "suppression_no", "1", "reason_sealed"),
     ("suppression_release", "support", "suppression_no", "release_no", "reason_sealed"),
+    ("loosening", "support", "loosening_no", "1", "asked_sealed"),
+    ("loosening_step", "support", "loosening_no", "step_no", "comment_sealed"),
 )
 """Sealed columns for re-keying: table, group, column of the row key, column of the row version ("1": always 1), sealed column."""
 
@@ -130,6 +139,7 @@ __all__ = [
     "SEALED",
     "Address",
     "Amend",
+    "Asked",
     "Basic",
     "Birth",
     "Cancel",
@@ -154,6 +164,10 @@ __all__ = [
     "IssueBlock",
     "Kind",
     "Level",
+    "Loosening",
+    "LooseningKind",
+    "LooseningState",
+    "LooseningStep",
     "Measure",
     "MeasureState",
     "MoveIn",
@@ -194,11 +208,13 @@ __all__ = [
     "issue_block",
     "last_day",
     "leaves",
+    "loosened",
     "order",
     "read_value",
     "reason_name",
     "renewable_from",
     "shown",
     "superseded",
+    "tightened",
     "timeline",
 ]

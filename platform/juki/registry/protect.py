@@ -1,19 +1,24 @@
-"""支援措置・抑止の受付: begin provisionally or in full, renew, forward, end with a reason; hold a process back and release it."""
+"""支援措置・抑止の受付: begin provisionally or in full, renew, amend; hold a process back and let it go for a while.
+
+Everything here holds at once and needs one person. What would protect somebody less is asked for in `loosen`.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from juki.audit import Operation
 from juki.dates import today_in_japan
 from juki.problem import Invalid, NotFound, Refused
-from juki.registry import protection_store, store
+from juki.registry import loosening_store, protection_store, store
 from juki.registry.measures import (
     IssueBlock,
     Level,
+    LooseningKind,
     Measure,
     MeasureState,
     Process,
@@ -26,6 +31,9 @@ from juki.registry.measures import (
     warning,
 )
 
+RELEASE_MINUTES_MAX: Final = 480
+"""Eight hours: a temporary release outlasts no working day."""
+
 
 async def protections(op: Operation, atena_nos: Sequence[str]) -> dict[str, Protection]:
     """What stands over each of the residents named; the measures themselves only with the right protection.read."""
@@ -33,13 +41,22 @@ async def protections(op: Operation, atena_nos: Sequence[str]) -> dict[str, Prot
     under = await protection_store.protected_among(op, atena_nos)
     held = await protection_store.suppressions(op, atena_nos)
     in_full = op.caller.may("protection.read")
+    numbers = {measure.measure_no for found in under.values() for measure in found}
+    asked = await loosening_store.waiting_of_measures(op, sorted(numbers)) if numbers else {}
     return {
-        atena_no: _protection(atena_no, under.get(atena_no, []), held, today, in_full=in_full) for atena_no in atena_nos
+        atena_no: _protection(atena_no, under.get(atena_no, []), held, asked, today, in_full=in_full)
+        for atena_no in atena_nos
     }
 
 
 def _protection(
-    atena_no: str, under: Sequence[Measure], held: Sequence[Suppression], today: dt.date, *, in_full: bool
+    atena_no: str,
+    under: Sequence[Measure],
+    held: Sequence[Suppression],
+    asked: Mapping[int, tuple[int, LooseningKind]],
+    today: dt.date,
+    *,
+    in_full: bool,
 ) -> Protection:
     return Protection(
         atena_no=atena_no,
@@ -48,6 +65,7 @@ def _protection(
         overdue=any(warning(_last_day(m), today) == "overdue" for m in under),
         suppressions=tuple(s for s in held if s.atena_no == atena_no),
         measures=tuple(under) if in_full else (),
+        asked=tuple(dict.fromkeys(asked[m.measure_no][1] for m in under if m.measure_no in asked)),
     )
 
 
@@ -76,24 +94,23 @@ async def enter_protection(op: Operation, content: SupportMeasure) -> int:
 
     Raises Refused `access.right_missing`, Invalid naming the item, NotFound `registry.unknown_resident`.
     """
-    _need(op, "protection.enter")
-    wanted = (content.atena_no, *content.protected_with)
-    known = {row[0] for row in await store.rows_of(op.session, wanted)}
-    if not content.atena_no or not set(wanted) <= known:
+    need(op, "protection.enter")
+    if not content.atena_no:
         raise NotFound("registry.unknown_resident", "no such resident here")
+    await need_known(op, (content.atena_no, *content.protected_with))
     measure_no = (await store.draw(op.session, "measure_seq", 1))[0]
     state = MeasureState.PROVISIONAL if content.provisional else MeasureState.IN_FORCE
-    await _append(op, measure_no, 1, state, _with_period(content, state))
+    await append(op, measure_no, 1, state, _with_period(content, state))
     return measure_no
 
 
 async def confirm_protection(op: Operation, measure_no: int, starts_on: dt.date) -> None:
     """仮支援措置 becomes 支援措置 from a day on."""
-    now = await _latest(op, measure_no)
+    now = await latest(op, measure_no)
     if now.state is not MeasureState.PROVISIONAL:
         raise Invalid("registry.measure_state", "only a provisional measure can be confirmed")
     content = msgspec.structs.replace(now.content, starts_on=starts_on, ends_on=None)
-    await _append(
+    await append(
         op, measure_no, now.version_no + 1, MeasureState.IN_FORCE, _with_period(content, MeasureState.IN_FORCE)
     )
 
@@ -103,7 +120,7 @@ async def renew_protection(op: Operation, measure_no: int) -> dt.date:
 
     A measure past its last day is renewed without a gap. Raises Invalid `registry.too_early_to_renew`.
     """
-    now = await _latest(op, measure_no)
+    now = await latest(op, measure_no)
     ends_on = now.content.ends_on
     if now.state is not MeasureState.IN_FORCE or ends_on is None:
         raise Invalid("registry.measure_state", "only a measure in force can be renewed")
@@ -111,38 +128,13 @@ async def renew_protection(op: Operation, measure_no: int) -> dt.date:
         raise Invalid("registry.too_early_to_renew", "renewal opens one month before the last day")
     renewed = last_day(ends_on + dt.timedelta(days=1))
     content = msgspec.structs.replace(now.content, ends_on=renewed)
-    await _append(op, measure_no, now.version_no + 1, MeasureState.IN_FORCE, content)
+    await append(op, measure_no, now.version_no + 1, MeasureState.IN_FORCE, content)
     return renewed
-
-
-async def amend_protection(op: Operation, measure_no: int, content: SupportMeasure) -> None:
-    """Items of a measure read differently from now on (forwarding, wishes, contact); state and period stay."""
-    now = await _latest(op, measure_no)
-    kept = now.content
-    content = msgspec.structs.replace(
-        content,
-        atena_no=kept.atena_no,
-        starts_on=kept.starts_on,
-        ends_on=kept.ends_on,
-        provisional=kept.provisional,
-        provisional_from=kept.provisional_from,
-        provisional_until=kept.provisional_until,
-    )
-    await _append(op, measure_no, now.version_no + 1, now.state, content)
-
-
-async def end_protection(op: Operation, measure_no: int, reason: str) -> None:
-    """支援措置の終了: only ever by a person, with a reason (never silently)."""
-    if not reason.strip():
-        raise Invalid("registry.reason_missing", "ending needs a reason", fields={"reason": "registry.reason_missing"})
-    now = await _latest(op, measure_no)
-    content = msgspec.structs.replace(now.content, ended_because=reason)
-    await _append(op, measure_no, now.version_no + 1, MeasureState.ENDED, content)
 
 
 async def protection_alerts(op: Operation) -> tuple[tuple[Measure, str], ...]:
     """期間終了の知らせ: measures whose last day is near (`ending`) or has passed (`overdue`), soonest first."""
-    _need(op, "protection.read")
+    need(op, "protection.read")
     today = today_in_japan(op.now)
     found: list[tuple[Measure, str]] = []
     for measure in await protection_store.latest_measures(op, ended=False):
@@ -154,7 +146,7 @@ async def protection_alerts(op: Operation) -> tuple[tuple[Measure, str], ...]:
 
 async def measure_history(op: Operation, measure_no: int) -> tuple[Measure, ...]:
     """Every version of one measure, oldest first. NotFound `registry.unknown_measure`."""
-    _need(op, "protection.read")
+    need(op, "protection.read")
     found = await protection_store.measures(op, [measure_no])
     if not found:
         raise NotFound("registry.unknown_measure", "no such measure")
@@ -164,7 +156,7 @@ async def measure_history(op: Operation, measure_no: int) -> tuple[Measure, ...]
 
 async def measures_in_force(op: Operation) -> tuple[Measure, ...]:
     """支援措置の一覧: every measure that nobody has ended, soonest last day first."""
-    _need(op, "protection.read")
+    need(op, "protection.read")
     found = await protection_store.latest_measures(op, ended=False)
     for measure in found:
         op.touch(measure.content.atena_no)
@@ -182,12 +174,9 @@ async def suppress(
     reason: str,
 ) -> tuple[int, ...]:
     """抑止の設定 on a person or a whole household; `ends_on` reminds and lifts nothing. Returns the numbers."""
-    _need(op, "protection.enter")
-    if not reason.strip():
-        raise Invalid("registry.reason_missing", "needs a reason", fields={"reason": "registry.reason_missing"})
-    known = {row[0] for row in await store.rows_of(op.session, atena_nos)}
-    if not atena_nos or not set(atena_nos) <= known:
-        raise NotFound("registry.unknown_resident", "no such resident here")
+    need(op, "protection.enter")
+    need_reason(reason)
+    await need_known(op, atena_nos)
     numbers = await store.draw(op.session, "suppression_seq", len(atena_nos))
     for number, atena_no in zip(numbers, atena_nos, strict=True):
         op.touch(atena_no)
@@ -207,19 +196,26 @@ async def suppress(
     return tuple(numbers)
 
 
-async def release(op: Operation, atena_no: str, suppression_no: int, *, minutes: int | None, reason: str) -> None:
-    """抑止の解除 with a reason: for a while (it comes back by itself) or, with `minutes` None, for good."""
-    _need(op, "protection.enter")
-    if not reason.strip():
-        raise Invalid("registry.reason_missing", "needs a reason", fields={"reason": "registry.reason_missing"})
-    if minutes is not None and not 1 <= minutes <= 480:
+async def release(op: Operation, atena_no: str, suppression_no: int, *, minutes: int, reason: str) -> None:
+    """抑止の一時解除 with a reason: it comes back by itself after at most eight hours, so one person is enough.
+
+    Raises Invalid `registry.release_minutes`, `registry.reason_missing`, NotFound `registry.unknown_suppression`.
+    """
+    need(op, "protection.enter")
+    need_reason(reason)
+    if not 1 <= minutes <= RELEASE_MINUTES_MAX:
         raise Invalid("registry.release_minutes", "between 1 and 480", fields={"minutes": "registry.release_minutes"})
+    await held_back(op, atena_no, suppression_no)
+    until = op.now + dt.timedelta(minutes=minutes)
+    await protection_store.add_release(op, suppression_no, until, reason, op.caller.actor_id)
+
+
+async def held_back(op: Operation, atena_no: str, suppression_no: int) -> None:
+    """抑止 that stands over this resident; noted as touched. NotFound `registry.unknown_suppression`."""
     held = await protection_store.suppressions(op, [atena_no])
     if all(s.suppression_no != suppression_no for s in held):
         raise NotFound("registry.unknown_suppression", "no such suppression")
     op.touch(atena_no)
-    until = None if minutes is None else op.now + dt.timedelta(minutes=minutes)
-    await protection_store.add_release(op, suppression_no, until, reason)
 
 
 async def suppressions(op: Operation, atena_no: str) -> tuple[Suppression, ...]:
@@ -227,13 +223,28 @@ async def suppressions(op: Operation, atena_no: str) -> tuple[Suppression, ...]:
     return tuple(await protection_store.suppressions(op, [atena_no]))
 
 
-def _need(op: Operation, right: str) -> None:
+def need(op: Operation, right: str) -> None:
+    """Refused `access.right_missing` where the caller's duty does not carry the right."""
     if not op.caller.may(right):
         raise Refused("access.right_missing", "the duty does not carry this right", right=right)
 
 
-async def _latest(op: Operation, measure_no: int) -> Measure:
-    _need(op, "protection.enter")
+def need_reason(reason: str) -> None:
+    """Invalid `registry.reason_missing` where nothing was said."""
+    if not reason.strip():
+        raise Invalid("registry.reason_missing", "needs a reason", fields={"reason": "registry.reason_missing"})
+
+
+async def need_known(op: Operation, atena_nos: Sequence[str]) -> None:
+    """NotFound `registry.unknown_resident` where nobody is named, or somebody who is not in this register."""
+    known = {row[0] for row in await store.rows_of(op.session, atena_nos)}
+    if not atena_nos or not set(atena_nos) <= known:
+        raise NotFound("registry.unknown_resident", "no such resident here")
+
+
+async def latest(op: Operation, measure_no: int) -> Measure:
+    """支援措置の最新の版 for whoever may change it; NotFound `registry.unknown_measure`, Invalid `registry.measure_state` ended."""
+    need(op, "protection.enter")
     found = await protection_store.measures(op, [measure_no])
     if not found:
         raise NotFound("registry.unknown_measure", "no such measure")
@@ -242,9 +253,16 @@ async def _latest(op: Operation, measure_no: int) -> Measure:
     return found[-1]
 
 
-async def _append(
-    op: Operation, measure_no: int, version_no: int, state: MeasureState, content: SupportMeasure
+async def append(
+    op: Operation,
+    measure_no: int,
+    version_no: int,
+    state: MeasureState,
+    content: SupportMeasure,
+    *,
+    entered_by: str | None = None,
 ) -> None:
+    """支援措置の次の版, by the caller unless somebody else entered what the caller approves. Conflict `registry.stale`."""
     for atena_no in protection_store.subjects(content):
         op.touch(atena_no)
     await protection_store.add_measure(
@@ -255,7 +273,7 @@ async def _append(
             state=state,
             content=content,
             known_from=op.now,
-            entered_by=op.caller.actor_id,
+            entered_by=entered_by or op.caller.actor_id,
         ),
     )
 

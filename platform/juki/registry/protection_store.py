@@ -118,29 +118,43 @@ def subjects(content: SupportMeasure) -> tuple[str, ...]:
 
 
 async def suppressions(op: Operation, atena_nos: Sequence[str]) -> list[Suppression]:
-    """抑止 of the residents named that have begun and were not released for good, with whether a release is in effect."""
+    """抑止 of the residents named that have begun and were not released for good, with whether a release is in effect or asked for."""
     rows = await op.session.fetch(
         "SELECT s.suppression_no, s.atena_no, s.process, s.level, s.starts_on, s.ends_on, s.set_by, s.reason_sealed, "
         "EXISTS (SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
-        "AND r.until > %(now)s) FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) "
+        "AND r.until > %(now)s), EXISTS (SELECT 1 FROM {t}.loosening l WHERE l.suppression_no = s.suppression_no "
+        "AND NOT EXISTS (SELECT 1 FROM {t}.loosening_step d WHERE d.loosening_no = l.loosening_no AND d.step_no = 2)) FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) "
         "AND s.starts_on <= %(today)s AND NOT EXISTS (SELECT 1 FROM {t}.suppression_release r "
         "WHERE r.suppression_no = s.suppression_no AND r.until IS NULL) ORDER BY s.suppression_no",
         {"atena_nos": list(atena_nos), "now": op.now, "today": today_in_japan(op.now)},
     )
-    return [
-        Suppression(
-            suppression_no=row[0],
-            atena_no=row[1],
-            process=Process(row[2]),
-            level=Level(row[3]),
-            starts_on=row[4],
-            ends_on=row[5],
-            set_by=row[6],
-            reason=op.ring.open("suppression", "support", str(row[0]), 1, row[7], bytes).decode(),
-            released=row[8],
-        )
-        for row in rows
-    ]
+    return [_suppression(op, row) for row in rows]
+
+
+async def suppression(op: Operation, suppression_no: int) -> Suppression | None:
+    """One 抑止, released or not; None where there is none of this number."""
+    row = await op.session.fetch_one(
+        "SELECT s.suppression_no, s.atena_no, s.process, s.level, s.starts_on, s.ends_on, s.set_by, s.reason_sealed, "
+        "EXISTS (SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
+        "AND r.until > %(now)s), false FROM {t}.suppression s WHERE s.suppression_no = %(no)s",
+        {"no": suppression_no, "now": op.now},
+    )
+    return None if row is None else _suppression(op, row)
+
+
+def _suppression(op: Operation, row: Sequence[Any]) -> Suppression:
+    return Suppression(
+        suppression_no=row[0],
+        atena_no=row[1],
+        process=Process(row[2]),
+        level=Level(row[3]),
+        starts_on=row[4],
+        ends_on=row[5],
+        set_by=row[6],
+        reason=op.ring.open("suppression", "support", str(row[0]), 1, row[7], bytes).decode(),
+        released=row[8],
+        release_asked=row[9],
+    )
 
 
 async def add_suppression(op: Operation, suppression: Suppression) -> None:
@@ -166,8 +180,8 @@ async def add_suppression(op: Operation, suppression: Suppression) -> None:
     )
 
 
-async def add_release(op: Operation, suppression_no: int, until: dt.datetime | None, reason: str) -> None:
-    """Write one release; Conflict `registry.stale` where two were written at once."""
+async def add_release(op: Operation, suppression_no: int, until: dt.datetime | None, reason: str, by: str) -> int:
+    """Write one release by the one who entered it; its number. Conflict `registry.stale` where two were written at once."""
     row = await op.session.fetch_one(
         "SELECT coalesce(max(release_no), 0) + 1 FROM {t}.suppression_release WHERE suppression_no = %(no)s",
         {"no": suppression_no},
@@ -180,7 +194,7 @@ async def add_release(op: Operation, suppression_no: int, until: dt.datetime | N
             {
                 "no": suppression_no,
                 "release_no": release_no,
-                "by": op.caller.actor_id,
+                "by": by,
                 "at": op.now,
                 "until": until,
                 "reason_sealed": op.ring.seal(
@@ -190,3 +204,4 @@ async def add_release(op: Operation, suppression_no: int, until: dt.datetime | N
         )
     except Conflict:
         raise Conflict("registry.stale", "somebody released it first", remedy="open it again") from None
+    return release_no

@@ -49,6 +49,8 @@ class Hit(Personal, frozen=True, kw_only=True):
     kind: Kind
     is_head: bool
     relationship: str
+    alias: str = ""  # 通称 and 旧氏 are found like the name, so they are shown beside it
+    former_surname: str = ""
     matched_past: bool = False  # found by a name or address that no longer stands
     variant: bool = False  # found by a variant of a character typed
     protected: bool = False  # 支援措置: shown only to those who may know
@@ -174,8 +176,13 @@ def _birth_fits(wanted: RegistryDate, birth: RegistryDate) -> bool:
 
 def is_variant(query: Query, basic: Basic) -> bool:
     """True where the name typed stands in none of the resident's names letter for letter."""
-    typed = query.name.replace(" ", "").replace("　", "")
-    return bool(typed) and all(typed not in name.replace("　", "") for name in names_of(basic))
+    typed = _letters(query.name)
+    return bool(typed) and all(typed not in _letters(name) for name in names_of(basic))
+
+
+def _letters(name: str) -> str:
+    """A name without spaces; a small letter for a capital makes no variant."""
+    return name.replace(" ", "").replace("　", "").casefold()
 
 
 def hit(record: Record, *, query: Query, past: bool, protected: bool) -> Hit:
@@ -195,6 +202,8 @@ def hit(record: Record, *, query: Query, past: bool, protected: bool) -> Hit:
         kind=record.kind,
         is_head=record.is_head,
         relationship=basic.relationship,
+        alias=basic.alias,
+        former_surname=basic.former_surname,
         matched_past=past,
         variant=is_variant(query, basic),
         protected=protected,

@@ -86,7 +86,12 @@ def outcome(
 
 
 def halves(scene: Scene, gone: Record, day: dt.date, fresh: tuple[Record, ...]) -> tuple[Record, ...]:
-    """消除 and 記載 on one day: the version struck out comes before the new ones of the same resident, which move up by one."""
+    """消除 and 記載 on one day: the version struck out comes before the new ones of the same resident, which move up by one.
+
+    Nobody is struck out without the record that is written: where that one would say the same, nothing is made at all.
+    """
+    if all(v.atena_no != gone.atena_no for v in fresh):
+        return ()
     first = next_version_no(scene.records.get(gone.atena_no, ()))
     struck = msgspec.structs.replace(
         gone, version_no=first, valid_from=day, corrects_version=None, cancels_version=None

@@ -190,6 +190,14 @@ class _Deal:
         return sorted(range(size), key=lambda i: (digest[2 * i : 2 * i + 2], i))
 
 
+class _Held(dict[str, _V]):
+    """What was derived from the root, by name. Once it is wiped, whoever reaches for it, also from the middle of a
+    computation in another thread, is refused and does not find a hole."""
+
+    def __missing__(self, name: str) -> _V:
+        raise Purged(detail="index")
+
+
 class Indexer:
     """The blind indexes under one index root. Pure computation; caches are bounded and die with the ring."""
 
@@ -198,15 +206,15 @@ class Indexer:
         self.version = version
         self._root = bytearray(root)
         self._unique: dict[str, Mac] = {}
-        self._spread_mac = Mac(derive(root, "index", "spread"))
-        self._trees = {
+        self._macs = _Held({"spread": Mac(derive(root, "index", "spread"))})
+        self._trees = _Held({
             "family": _Tree(root, "family", (FAMILY_BUCKETS,)),
             "full": _Tree(root, "full", (FULL_BUCKETS,)),
             "kana.family": _Tree(root, "kana.family", KANA_FANOUTS),
             "kana.given": _Tree(root, "kana.given", KANA_FANOUTS),
             "address": _Tree(root, "address", ADDRESS_FANOUTS),
-        }
-        self._deal = _Deal(root, _MARKS["birth"])
+        })  # fmt: skip
+        self._deals = _Held({"birth": _Deal(root, _MARKS["birth"])})
         self._spreads: dict[str, tuple[int, ...]] = {}
         self._plans: dict[tuple[str, str], _Plan] = {}
         self._last_address: tuple[tuple[str, str] | None, tuple[int, ...]] = (None, ())
@@ -217,9 +225,10 @@ class Indexer:
         mac = self._unique.get(index)
         if mac is None:
             self._check_live()
-            mac = Mac(derive(self._root, "index", "unique", index))
-            self._check_live()  # a root wiped meanwhile is 32 zeros
-            self._unique[index] = mac
+            self._unique[index] = mac = Mac(derive(self._root, "index", "unique", index))
+            if self._wiped:  # meanwhile: of zeros, or the last of a key that must be gone
+                self._unique.clear()
+                raise Purged(detail="index")
         return mac(value.encode())[:16]
 
     def name_tag(self, field: str, folded: str, spread: str) -> int:
@@ -268,14 +277,14 @@ class Indexer:
         """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by 宛名番号."""
         picks = self._spreads.get(spread) or self._spread(spread)
         self._check_live()
-        return list(self._deal.path(iso, picks[_MARKS["birth"]]))
+        return list(self._deals["birth"].path(iso, picks[_MARKS["birth"]]))
 
     def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
         """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
         self._check_live()
         if month is None:
-            return [self._deal.tokens(f"{year:04d}")]
-        return [self._deal.tokens(f"{year:04d}-{month:02d}" + ("" if day is None else f"-{day:02d}"))]
+            return [self._deals["birth"].tokens(f"{year:04d}")]
+        return [self._deals["birth"].tokens(f"{year:04d}-{month:02d}" + ("" if day is None else f"-{day:02d}"))]
 
     def address_tokens(self, folded: str, spread: str) -> list[int]:
         """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by 世帯番号."""
@@ -287,6 +296,9 @@ class Indexer:
             )
             path = self._trees["address"].path(plan, picks[_MARKS["address"]])
             self._last_address = (folded, spread), path
+            if self._wiped:
+                self._last_address = (None, ())
+                raise Purged(detail="index")
         return list(path)
 
     def address_query(self, folded: str) -> list[list[int]]:
@@ -305,10 +317,9 @@ class Indexer:
         if self._wiped:
             return
         self._wiped = True
-        del self._deal, self._spread_mac
         self._last_address = (None, ())
         wipe(self._root)
-        for held in (self._unique, self._trees, self._spreads, self._plans):
+        for held in (self._unique, self._macs, self._trees, self._deals, self._spreads, self._plans):
             held.clear()
 
     def _check_live(self) -> None:
@@ -317,7 +328,7 @@ class Indexer:
 
     def _spread(self, spread: str) -> tuple[int, ...]:
         self._check_live()
-        picks = _EIGHT_NUMBERS(self._spread_mac(spread.encode()))
+        picks = _EIGHT_NUMBERS(self._macs["spread"](spread.encode()))
         remember(self._spreads, spread, picks)
         return picks
 

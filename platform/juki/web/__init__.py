@@ -3,6 +3,7 @@
 Route handlers declare `opt={"right": ..., "purpose": ..., "action": ...}`; `admit` reads them before the body is read.
 """
 
+from juki.texts import text_of
 from juki.web.admission import (
     PUBLIC,
     admit,
@@ -20,7 +21,6 @@ from juki.web.described import describe_problems
 from juki.web.headers import security_headers
 from juki.web.limits import Limits, Pace, Turnstile
 from juki.web.problems import AnyRequest, Problem, error_handlers, problem_of
-from juki.web.texts import text_of
 
 __all__ = [
     "PUBLIC",

@@ -67,6 +67,8 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
     if caller.actor_kind == "operator" and _is_page(request):
         names: entrance.Names = request.app.state.names
         request.state.clerk = await names.of(request.app.state.fleet, caller)
+        tenant = await request.app.state.fleet.tenant(caller.tenant)
+        request.state.town = f"{tenant.prefecture}{tenant.name}"
     await _check_right(request, caller, handler.opt)
     if request.method in _UNSAFE:
         await _check_unsafe(request, caller, str(handler.opt["action"]), limits)

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from juki.problem import Invalid, JukiError
-from juki.web.texts import text_of
+from juki.texts import text_of
 
 log: Final = logging.getLogger("juki.web")
 AnyRequest: TypeAlias = Request[Any, Any, State]

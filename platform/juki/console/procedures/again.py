@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from juki import dates
-from juki.console.procedures.amending import CORRECTIONS
+from juki.console.procedures.amending import CORRECTIONS, as_said
 from juki.console.procedures.status import nationality_values
 from juki.personal import Personal
 from juki.registry.model import (
@@ -139,5 +139,5 @@ def _positions(given: Sequence[Position]) -> dict[str, list[str]]:
 def _corrections(change: Correct) -> dict[str, list[str]]:
     values = {"version_no": [str(change.version_no)]}
     for n, (path, text) in enumerate(change.items.items()):
-        values |= {f"item_{n}": [path], f"value_{n}": [text if isinstance(text, str) else "1"]}
+        values |= {f"item_{n}": [path], f"value_{n}": [as_said(path, text)]}
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from juki.console.form import Form
+from juki.console.procedures.amending import CORRECTIONS
 from juki.problem import Invalid, JukiError
 from juki.web import text_of
 
@@ -10,7 +11,13 @@ from juki.web import text_of
 def place_findings(form: Form, fields: dict[str, str]) -> None:
     """Put a rule's finding beside the field of the paper that it is about."""
     for path, code in fields.items():
-        form.wrong(field_of(path), text_of(code, 422))
+        form.wrong(_of_correction(form, path) or field_of(path), text_of(code, 422))
+
+
+def _of_correction(form: Form, path: str) -> str:
+    """`items.basic.sex` -> the 正しい内容 of the row in which that item was chosen."""
+    item = path.removeprefix("items.")
+    return next((f"value_{n}" for n in range(CORRECTIONS) if item != path and form.text(f"item_{n}") == item), "")
 
 
 def place_problem(form: Form, error: JukiError) -> None:
@@ -26,10 +33,11 @@ def place_problem(form: Form, error: JukiError) -> None:
 def field_of(path: str) -> str:
     """`persons.0.birth` -> `p0_birth`, `address.text` -> `to_text`; an unknown path names the page."""
     parts = path.split(".")
+    leaf = {"card": "card_number"}.get(parts[-1], parts[-1])
     if parts[0] == "persons" and len(parts) > 2 and parts[1].isdecimal():
-        return f"p{parts[1]}_{parts[-1]}"
+        return f"p{parts[1]}_{leaf}"
     if parts[0] == "person" and len(parts) > 1:
-        return f"p0_{parts[-1]}"
+        return f"p0_{leaf}"
     if parts[0] == "foreigner":
         return parts[1] if len(parts) > 1 else "nationality"
     heads = {"address": "to", "destination": "to", "previous_address": "from"}

@@ -22,7 +22,7 @@ def who(about: About, label: str) -> Field:
 def positions(about: About, but: str = "") -> list[Field]:
     """続柄: one field per member save `but`, blank where nothing changes."""
     return [
-        Field(name=f"rel_{m.atena_no}", label=f"{m.name}の新しい続柄", width="s")
+        Field(name=f"rel_{m.atena_no}", label=f"{m.name}の新しい続柄", width="s", hint=f"今は{m.relationship}")
         for m in about.members
         if m.atena_no != but
     ]

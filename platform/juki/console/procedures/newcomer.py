@@ -141,5 +141,6 @@ def newcomer_of(form: Form, n: int) -> Newcomer:
 
 
 def spaced(text: str) -> str:
-    """Family and given name are parted by one full-width space, however the clerk typed it."""
-    return "　".join(text.split())
+    """One space between the parts of a name, however the clerk typed it: full-width, but half-width in roman letters."""
+    parts = text.split()
+    return (" " if "".join(parts).isascii() else "　").join(parts)

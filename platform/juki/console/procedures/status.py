@@ -24,7 +24,7 @@ def nationality_steps(about: About, persons: int) -> list[Step]:
             "在留資格のない方の国籍喪失は、死亡・職権消除の様式で消除します。",
             fields=[
                 Field(name="name", label="氏名", required=True, width="m", hint="氏と名の間に全角の空白"),
-                Field(name="name_kana", label="フリガナ", required=True, width="m", hint="全角カタカナ"),
+                Field(name="name_kana", label="フリガナ", required=True, width="m", rule="kana", hint="カタカナ"),
                 Field(name="registered_domicile", group=_DOMICILE, label="本籍", width="l", max=200),
                 Field(name="family_head", group=_DOMICILE, label="筆頭者", width="m"),
                 Field(name="name_roman", group=_ABROAD, label="氏名（ローマ字）", width="m"),
