@@ -272,7 +272,7 @@ async def test_a_paper_with_the_individual_number_is_fetched_again_only_by_who_m
         return again
 
     assert (await run(fetch)).pdf == issued.pdf
-    assert touched == {"0000000001": True}
+    assert [atena_no for atena_no, number in touched.items() if number] == ["0000000001"]
 
 
 async def test_papers_nobody_fetched_are_forgotten_at_the_end_of_the_day(
@@ -501,6 +501,67 @@ async def test_a_measure_that_begins_between_preparing_and_issuing_still_stops_t
     with pytest.raises(Refused) as caught:
         await run(lambda op: certificates.issue(op, ready.token))
     assert caught.value.code == "certificates.not_available"
+
+
+async def test_a_paper_waits_for_a_measure_that_is_being_written_and_is_then_refused(
+    run: Run,
+    put: Run,
+    fleet: Fleet,
+    caller: Callable[..., Caller],
+    japanese: Callable[..., Record],
+    application: Callable[..., Application],
+) -> None:
+    """支援措置: of a measure and a paper at the same moment the one that comes second knows of the first."""
+    person = japanese(4, atena_no="0000000075", setai_no="8000000075", is_head=True)
+    await run(lambda op: put(op, person))
+    ready = await run(lambda op: certificates.prepare(op, _third(application, person.atena_no)))
+    measure = SupportMeasure(
+        name="渡邉　一郎",
+        birth=RegistryDate(1954, 4, 4),
+        address="福島県いわき市",
+        atena_no=person.atena_no,
+        starts_on=dt.date(2026, 4, 1),
+    )
+    waiting = (
+        "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
+        "WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()"
+    )
+    guardian = caller(rights=(*CLERK, "protection.enter"), actor="op-0002")
+    async with operation(fleet, guardian, "protection.enter", purpose="試験") as op:
+        await registry.enter_protection(op, measure)
+        paper = asyncio.create_task(run(lambda op: certificates.issue(op, ready.token)))
+        while not paper.done() and (await op.session.fetch(waiting))[0][0] == 0:
+            await asyncio.sleep(0.01)
+    with pytest.raises(Refused) as caught:
+        await paper
+    assert caught.value.code == "certificates.not_available"
+
+
+async def test_a_measure_that_begins_before_the_paper_is_handed_over_keeps_it_back(
+    run: Run, put: Run, japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """支援措置: a paper issued a moment before is given out no more, neither by its token nor by its number."""
+    person = japanese(4, atena_no="0000000074", setai_no="8000000074", is_head=True)
+    await run(lambda op: put(op, person))
+    asked = _third(application, person.atena_no)
+    ready = await run(lambda op: certificates.prepare(op, asked))
+    issued = await run(lambda op: certificates.issue(op, ready.token))
+    assert (await run(lambda op: certificates.fetch_again(op, issued.issue_no))).pdf == issued.pdf
+    measure = SupportMeasure(
+        name="渡邉　一郎",
+        birth=RegistryDate(1954, 4, 4),
+        address="福島県いわき市",
+        atena_no=person.atena_no,
+        starts_on=dt.date(2026, 4, 1),
+    )
+    await run(lambda op: registry.enter_protection(op, measure), rights=(*CLERK, "protection.enter"))
+    for again in (
+        lambda op: certificates.issue(op, ready.token),
+        lambda op: certificates.fetch_again(op, issued.issue_no),
+    ):
+        with pytest.raises(Refused) as caught:
+            await run(again)
+        assert caught.value.code == "certificates.not_available"
 
 
 async def test_an_incomplete_form_and_an_unregistered_terminal_get_no_token(

@@ -278,7 +278,8 @@ def test_people_struck_out_at_different_homes_are_not_put_under_one_address(
     widow = msgspec.structs.replace(two, basic=msgspec.structs.replace(one.basic, head_name="渡邉　花子"))
 
     def refusal(*records: Record, items: tuple[Item, ...] = ()) -> str:
-        asked = application(*records, kind=CertificateKind.REMOVED, items=items)
+        stated = {"relation": Relation.THIRD, "ground": "相続登記", "purpose_detail": "相続関係の確認"}
+        asked = application(*records, kind=CertificateKind.REMOVED, items=items, **stated)
         together = frozenset(r.atena_no for r in records)
         return judge(asked, records, household=together, guards={}, rights=frozenset()).refusal
 
@@ -286,3 +287,19 @@ def test_people_struck_out_at_different_homes_are_not_put_under_one_address(
     assert refusal(one, moved) == "certificates.one_home"
     assert refusal(one, widow) == ""
     assert refusal(one, widow, items=(Item.RELATIONSHIP,)) == "certificates.one_home"
+
+
+def test_nobody_asks_in_the_name_of_the_dead(
+    japanese: Callable[..., Record], application: Callable[..., Application]
+) -> None:
+    """住基法 15条の4: an heir is 第三者 or an agent with a ground, not 本人 and not the housemate who has died."""
+    gone = {"status": Status.DECEASED, "removal": Removal(reason="死亡")}
+    dead, widow = japanese(1, **gone), japanese(2, **gone)
+
+    def refusal(*records: Record, relation: Relation) -> str:
+        asked = application(*records, kind=CertificateKind.REMOVED, relation=relation)
+        together = frozenset(r.atena_no for r in records)
+        return judge(asked, records, household=together, guards={}, rights=frozenset()).refusal
+
+    assert refusal(dead, relation=Relation.SELF) == "certificates.requester_deceased"
+    assert refusal(dead, widow, relation=Relation.HOUSEHOLD) == "certificates.requester_deceased"

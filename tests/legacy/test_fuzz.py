@@ -209,3 +209,35 @@ def test_a_layout_nobody_has_is_named(tmp_path: Path) -> None:
     assert "cp932-fixed" in refused.value.remedy
     with pytest.raises(Misconfigured):
         load_layout(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(("code", "file", "title", "odd"), [
+    *(("075418", file, title, odd) for odd in ("①", "²", "9" * 5000)
+      for file, title in (("households.csv", "世帯員数"), ("residents.csv", "履歴番号"))),
+    ("072044", "SETAI.DAT", "世帯員数", "ｲ"),
+])  # fmt: skip
+def test_a_count_that_is_no_number_turns_one_row_away_and_not_the_extract(
+    few: dict[str, Path], tmp_path: Path, today: dt.date, code: str, file: str, title: str, odd: str
+) -> None:
+    """Input has limits: what Python calls a digit (①, ²) and what is too long for a number are rows for the work list."""
+    folder = tmp_path / code
+    shutil.copytree(few[code], folder)
+    layout = load_layout(CODES[code])
+    spec = next(f for f in layout.file if file in f.names)
+    path = folder / file
+    if layout.form == "fixed":
+        field = next(f for f in spec.fields if f.title == title)
+        raw = bytearray(path.read_bytes())
+        raw[field.at - 1 : field.at - 1 + field.width] = odd.encode("cp932", "replace")[: field.width].ljust(
+            field.width
+        )
+        path.write_bytes(bytes(raw))
+    else:
+        head, first, *rest = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        at = head.strip().split(",").index(title)
+        cells = first.rstrip("\r\n").split(",")
+        cells[at] = odd
+        path.write_text(head + ",".join(cells) + "\r\n" + "".join(rest), encoding="utf-8", newline="")
+    counts = _judge(folder, code, today)
+    assert counts is not None
+    assert counts.rejected.get(file, 0) >= 1

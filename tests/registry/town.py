@@ -12,6 +12,7 @@ from juki.dates import JST, RegistryDate, from_date
 from juki.numbers import in_house_number
 from juki.registry import changes, rules
 from juki.registry.model import (
+    Amend,
     Birth,
     Cancel,
     Change,
@@ -22,6 +23,7 @@ from juki.registry.model import (
     Foreigner,
     HeadChange,
     Kind,
+    MoveInNotice,
     MoveOut,
     NationalityChange,
     Newcomer,
@@ -78,6 +80,8 @@ class Town:
         """A change that somebody might bring; it may well break a rule."""
         day = self.today - dt.timedelta(days=self.random.randint(0, 10))
         homes = self.homes()
+        if len(homes) > 1 and self.random.random() < 0.3:
+            return self._entangled(day, homes)
         kind = self.random.choice(
             [
                 *(
@@ -156,6 +160,51 @@ class Town:
                 return HeadChange(occurred_on=when, household=setai_no, positions=tuple(self._heads(members[::-1])))
             case _:
                 return Cancel(occurred_on=when, event_no=self.random.choice(sorted(self.events)))
+
+    def _entangled(self, day: dt.date, homes: dict[str, list[Record]]) -> Change | None:
+        """A change between two households, or one that finds what others have left behind."""
+        when = from_date(day)
+        setai_no, other = self.random.sample(sorted(homes), 2)
+        members = sorted(homes[setai_no], key=lambda m: m.member_order)
+        some = self.random.sample(members, self.random.randint(1, len(members)))
+        gone = tuple(m.atena_no for m in some)
+        left = self._heads([m for m in members if m not in some])
+        joining = [Position(atena_no=a, relationship=self.random.choice(("同居人", "子", "母"))) for a in gone]
+        match self.random.choice(("join", "join", "split", "move", "amend", "address", "notice", "return")):
+            case "join":
+                to = homes[other][0].address
+                place = to.address if to else self._place()
+                return Relocate(
+                    occurred_on=when, atena_nos=gone, address=place, setai_no=other, positions=(*joining, *left)
+                )
+            case "split" | "move" as kind:
+                there = {} if kind == "split" else {"setai_no": other}
+                positions = self._heads(some) if kind == "split" else joining
+                return HeadChange(
+                    occurred_on=when, reason=f"household_{kind}", household=setai_no, atena_nos=gone,
+                    positions=(*positions, *left), **there,
+                )  # fmt: skip
+            case "amend":
+                name = f"改{self.random.choice(NAMES)}　{self.random.choice(NAMES)}"
+                return Amend(occurred_on=when, reason="minor", atena_no=gone[0], items={"basic.name": name})
+            case "address":
+                version_no = self.random.choice(self.records[gone[0]]).version_no
+                items: dict[str, str | bool] = {"address.address.text": self._place().text}
+                return Correct(occurred_on=when, atena_no=gone[0], version_no=version_no, items=items)
+            case kind:
+                return self._of_somebody_gone(kind, when)
+
+    def _of_somebody_gone(self, kind: str, when: RegistryDate) -> Change | None:
+        last = {a: timeline(versions)[-1] for a, versions in self.records.items()}
+        gone = [a for a, record in last.items() if record.status is Status.MOVED_OUT]
+        if not gone:
+            return None
+        if kind == "notice":
+            return MoveInNotice(
+                occurred_on=when, atena_nos=(self.random.choice(gone),), settled_address=Place(text="東京都")
+            )
+        person = newcomer("帰　一", "世帯主", returning_atena_no=self.random.choice(gone))
+        return family(person, day=when.sort_date(), address=self._place())
 
     def _nationality(self, person: Record, when: RegistryDate) -> Change:
         """Whoever is Japanese loses the nationality, or is struck out for it; whoever is not is naturalised."""

@@ -103,6 +103,20 @@ async def test_whatever_a_machine_is_answered_stands_in_the_log_as_handed_out_pe
     assert sum(action == "resident.household" for action, *_ in handed) == len(household)
 
 
+async def test_a_machine_reads_no_page_of_the_staff_where_nothing_is_written_of_what_leaves(
+    clerk: Browser, client: NewClient, fleet: Fleet, household: tuple[str, ...]
+) -> None:
+    """R-1-1.1-ISS-01: a bearer token opens the routes that write disclosure rows and nothing else."""
+    token = (await ask(clerk, assertion(client, fleet))).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "juki-purpose": "official", "accept": "text/html"}
+    for path in (f"/residents/{household[0]}", "/search", ""):
+        answer = await clerk.client.get(f"/{IWAKI}{path}", headers=headers)
+        assert answer.status_code == 403
+        assert "渡邊" not in answer.text
+    posted = await clerk.client.post(f"/{IWAKI}/search", data={"kana": "ワタナベ"}, headers=headers)
+    assert posted.status_code == 403
+
+
 async def test_the_token_of_one_municipality_finds_nothing_in_another(
     clerk: Browser, client: NewClient, fleet: Fleet, hirono: Town, household: tuple[str, ...]
 ) -> None:

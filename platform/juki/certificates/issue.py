@@ -9,13 +9,23 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
+from juki import registry
 from juki.audit import Operation
 from juki.certificates import render, store
 from juki.certificates.compose import compose, disclosed_items, fiscal_year, label
-from juki.certificates.model import RIGHT_OF_ITEM, Application, Disposal, Issued, IssueEntry, Item, Relation
+from juki.certificates.model import (
+    RIGHT_OF_ITEM,
+    Application,
+    Disposal,
+    Issued,
+    IssueEntry,
+    Item,
+    Relation,
+    Verdict,
+)
 from juki.certificates.office import office_of
-from juki.certificates.prepare import digest_of, ensure_allowed, gather, judge_subject
-from juki.certificates.rules import fee_yen
+from juki.certificates.prepare import digest_of, ensure_allowed, gather, judge_subject, watched
+from juki.certificates.rules import NOT_AVAILABLE, fee_yen, held_back
 from juki.problem import Conflict, JukiError, NotFound, Refused
 
 HISTORY_MAX: Final = 500
@@ -32,10 +42,11 @@ async def issue(op: Operation, token: str) -> Issued:
         raise Refused("certificates.token_elsewhere", "prepared by another clerk or at another terminal")
     await store.lock_terminal(op)
     if earlier := await store.issued(op, found.application_no):
-        return await _again(op, found.application_no, earlier)
+        return await _again(op, found, earlier)
     if op.now > found.expires_at:
         raise Refused("certificates.token_expired", "prepared too long ago")
     asked, office = found.held.application, office_of(op.tenant, op.caller)
+    await registry.hold_guards(op, sorted((await watched(op, asked)).together))
     subject = await gather(op, asked)
     ensure_allowed(op, judge_subject(op, asked, subject))
     if subject.versions() != found.held.versions:
@@ -81,8 +92,15 @@ def _disclose(op: Operation, asked: Application, disclosed: dict[str, tuple[str,
         op.disclose(atena_no, items, to, basis, "paper", my_number=Item.MY_NUMBER in asked.items)
 
 
-async def _again(op: Operation, application_no: int, earlier: list[store.IssueRow]) -> Issued:
-    """The paper of an application that was issued before, from the sealed waiting room."""
+async def _again(op: Operation, found: store.ApplicationRow, earlier: list[store.IssueRow]) -> Issued:
+    """The paper of an application that was issued before, from the sealed waiting room.
+
+    A paper that was not handed over yet may still be kept back: 支援措置 and 抑止 that began since hold for it too.
+    """
+    asked, application_no = found.held.application, found.application_no
+    subject = await watched(op, asked)
+    if notice := held_back(asked, subject.records, subject.guards):
+        ensure_allowed(op, Verdict(refusal=NOT_AVAILABLE, notice=notice))
     pdf = await store.spooled(op, application_no)
     if pdf is None:
         raise NotFound("certificates.handed_over", "the paper was handed over and its file is gone")
@@ -114,10 +132,12 @@ def _need_rights(op: Operation, items: Sequence[str]) -> None:
 async def fetch_again(op: Operation, number: str) -> Issued:
     """再取得: the paper of a 発行番号 whose answer was lost, until it is handed over or its day has passed.
 
-    Refused `certificates.item_right_missing` for a paper with an item that this clerk may not see.
+    Refused `certificates.item_right_missing` for a paper with an item that this clerk may not see, `not_available` where
+    somebody on it is protected or suppressed since.
     """
     application_no = await store.application_of_label(op, number)
-    return await _again(op, application_no, await store.issued(op, application_no))
+    found = await store.application_numbered(op, application_no)
+    return await _again(op, found, await store.issued(op, application_no))
 
 
 async def waits(op: Operation, number: str) -> bool:

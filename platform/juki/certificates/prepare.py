@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -103,7 +104,16 @@ async def gather(op: Operation, application: Application) -> Subject:
     An unknown 宛名番号 is simply not among the records, so that it ends in the same neutral refusal as a protected one.
     """
     chosen = {GROUP_OF_ITEM[item] for item in application.items if item in GROUP_OF_ITEM}
-    found = await registry.current(op, application.persons, sorted({*_ALWAYS, *chosen}))
+    return await _subject(op, application, sorted({*_ALWAYS, *chosen}))
+
+
+async def watched(op: Operation, application: Application) -> Subject:
+    """Who is on a paper and what stands over them now, without reading a single item."""
+    return await _subject(op, application, ())
+
+
+async def _subject(op: Operation, application: Application, groups: Sequence[str]) -> Subject:
+    found = await registry.current(op, application.persons, groups)
     records = tuple(sorted(found.values(), key=lambda record: (record.member_order, record.atena_no)))
     if not records:
         return Subject(records=(), together=frozenset(), guards={})

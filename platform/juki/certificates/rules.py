@@ -109,17 +109,11 @@ def judge(
         return Verdict(refusal=NOT_AVAILABLE, notice="certificates.clerk_unknown")
     if mismatch := _mismatch(application, records, household):
         return Verdict(refusal=mismatch, fields={"relation": mismatch})
-    warnings: list[str] = []
-    if any(guard.protected for atena_no, guard in guards.items() if atena_no not in found):
-        # Who lives with a protected person shows where that person lives, and who the 世帯主 is.
-        if application.relation in _STRANGERS:
-            return Verdict(refusal=NOT_AVAILABLE, notice="certificates.clerk_protected_home")
-        warnings.append("certificates.warn_protected_home")
+    if notice := held_back(application, records, guards):
+        return Verdict(refusal=NOT_AVAILABLE, notice=notice)
+    warnings = ["certificates.warn_protected_home"] if _protected_home(records, guards) else []
     for record in records:
         guard = guards.get(record.atena_no, Guard())
-        refused = _guarded(application, record, guard)
-        if refused:
-            return Verdict(refusal=NOT_AVAILABLE, notice=refused)
         if _requester_is_dead(application, record):
             return Verdict(
                 refusal="certificates.requester_deceased", fields={"relation": "certificates.requester_deceased"}
@@ -128,6 +122,20 @@ def judge(
             return Verdict(refusal=against, fields={"persons": against})
         warnings += _warnings(application, record, guard)
     return Verdict(warnings=tuple(dict.fromkeys(warnings)))
+
+
+def held_back(application: Application, records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
+    """Notice for the clerk where protection or suppression stands against this paper, empty where none does."""
+    if application.relation in _STRANGERS and _protected_home(records, guards):
+        return "certificates.clerk_protected_home"
+    found = (_guarded(application, record, guards.get(record.atena_no, Guard())) for record in records)
+    return next((notice for notice in found if notice), "")
+
+
+def _protected_home(records: Sequence[Record], guards: Mapping[str, Guard]) -> bool:
+    """Who lives with a protected person shows where that person lives, and who the 世帯主 is."""
+    found = {record.atena_no for record in records}
+    return any(guard.protected for atena_no, guard in guards.items() if atena_no not in found)
 
 
 def _mismatch(application: Application, records: Sequence[Record], household: frozenset[str]) -> str:

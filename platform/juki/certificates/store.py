@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -93,6 +94,24 @@ async def application(op: Operation, token_digest: bytes) -> ApplicationRow:
     )
     if row is None:
         raise NotFound("certificates.token_unknown", "no application was prepared under this token")
+    return _application(op, row)
+
+
+async def application_numbered(op: Operation, number: int) -> ApplicationRow:
+    """The application under which a paper was issued; NotFound `certificates.number_unknown`."""
+    row = await op.session.fetch_one(
+        """
+        SELECT application_no, expires_at, prepared_by, terminal_id, application_sealed
+        FROM {t}.certificate_application WHERE application_no = %(number)s
+        """,
+        {"number": number},
+    )
+    if row is None:
+        raise NotFound("certificates.number_unknown", "no paper carries this number")
+    return _application(op, row)
+
+
+def _application(op: Operation, row: Sequence[Any]) -> ApplicationRow:
     number, expires_at, prepared_by, terminal_id, sealed = row
     held = op.ring.open("certificate_application", "application", str(number), 1, sealed, Held)
     return ApplicationRow(

@@ -21,6 +21,7 @@ from juki.registry.model import Status
 RESIDENTS_PER_CHUNK: Final = 2000
 ROWS_PER_CHUNK: Final = 10_000
 _FORGET_EVERY_ROWS: Final = 16_384
+_COUNT_DIGITS: Final = 9
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -199,7 +200,7 @@ class Survey:
 
     def _household(self, file: SourceFile, row: int, keys: dict[str, str]) -> None:
         setai_no, members = keys["setai_no"], keys["members"]
-        if not setai_no or not members.isdigit():
+        if not setai_no or _counted(members) is None:
             self._turn_away(row, Fault(_title(file, "setai_no"), "item.missing"))
         elif setai_no in self.households:
             self._turn_away(row, Fault(_title(file, "setai_no"), "row.duplicate"))
@@ -209,11 +210,11 @@ class Survey:
 
     def _resident(self, file: SourceFile, row: int, keys: dict[str, str], numbers: dict[str, str]) -> None:
         atena_no, version = keys["atena_no"], keys["version_no"]
-        if not atena_no or not version.isascii() or not version.isdigit() or int(version) < 1:
+        version_no = _counted(version)
+        if not atena_no or not version_no:
             item = "version_no" if atena_no else "atena_no"
             self._turn_away(row, Fault(_title(file, item), "item.missing"))
             return
-        version_no = int(version)
         person = self.persons.get(atena_no)
         if person is not None and self._same_version(row, version_no, person):
             return
@@ -305,6 +306,11 @@ def _torn_key(file: SourceFile, row: Row) -> str:
         return cells[at].decode("latin-1").strip(' "') if at < len(cells) else ""
     field = file.fields[position]
     return raw[field.at - 1 : field.at - 1 + field.width].decode("latin-1").strip()
+
+
+def _counted(text: str) -> int | None:
+    """A small number, None for anything else: ① and ² are digits to Python and no numbers."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS else None
 
 
 def _text(cell: bytes | str) -> str:

@@ -53,6 +53,7 @@ from juki.registry.loosen import (
 from juki.registry.protect import (
     confirm_protection,
     enter_protection,
+    hold_guards,
     issue_blocks,
     measure_history,
     measures_in_force,
@@ -109,6 +110,7 @@ __all__ = [
     "form_use",
     "hand_back",
     "history",
+    "hold_guards",
     "household",
     "identity_notices",
     "index_columns",

@@ -30,7 +30,7 @@ def check(change: Birth, scene: Scene, code_rule: str) -> Findings:
         parts.append(rules.error("registry.unknown_household", "setai_no"))
     if scene.namesakes.get("person"):
         parts.append(rules.alert("registry.namesake", "person"))
-    return rules.total(parts)
+    return rules.total((*parts, rules.check_holders(scene, {})))
 
 
 def apply(change: Birth, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:

@@ -45,6 +45,7 @@ from juki.registry.scene import Drawn, Needs, Scene, reseat
 
 _MY_NUMBER = "my_number.my_number"
 _RESIDENT_CODE = "resident_code.resident_code"
+_CARD = "foreigner.card_number"
 
 
 def check(change: Change, scene: Scene, code_rule: str) -> Findings:
@@ -116,7 +117,7 @@ def needs(change: Change, scene: Scene) -> Needs:
     """How many new numbers the change draws."""
     match change:
         case MoveIn():
-            return move_in.needs(change)
+            return move_in.needs(change, scene)
         case Relocate():
             return relocate.needs(change, scene)
         case Birth():
@@ -184,7 +185,7 @@ def numbers(change: Change) -> dict[str, tuple[str, str]]:
     if isinstance(change, NationalityChange) and change.foreigner is not None:
         found["foreigner.card_number"] = ("card", change.foreigner.card_number)
     if isinstance(change, Correct | Amend):
-        for path, kind in ((_MY_NUMBER, "my_number"), (_RESIDENT_CODE, "resident_code")):
+        for path, kind in ((_MY_NUMBER, "my_number"), (_RESIDENT_CODE, "resident_code"), (_CARD, "card")):
             found[f"items.{path}"] = (kind, str(change.items.get(path, "")))
     return {path: pair for path, pair in found.items() if pair[1]}
 

@@ -18,6 +18,8 @@ from juki.registry.timeline import as_of, correct_from, timeline, weave
 
 _NUMBER = "my_number.my_number"
 _CODE = "resident_code.resident_code"
+_CARD = "foreigner.card_number"
+_NAMES = ("basic.former_surname", "basic.alias", "basic.name_kanji")
 _OF_REASON: dict[str, tuple[str, ...]] = {
     "my_number_change": (_NUMBER,),
     "my_number_amend": (_NUMBER,),
@@ -66,10 +68,12 @@ def _check_value(path: str, value: object, kind: Kind | None, code_rule: str) ->
         return rules.error("registry.my_number_invalid", field)
     if path == _CODE and not numbers.is_resident_code(str(value), rule=code_rule):
         return rules.error("registry.resident_code_invalid", field)
-    if path == "basic.name" and not letters.is_name(str(value)):
+    if (path == "basic.name" or (path in _NAMES and value)) and not letters.is_name(str(value)):
         return rules.error("registry.name_unusable", field)
-    if path.startswith("foreigner.") and kind is Kind.JAPANESE:
+    if kind is Kind.JAPANESE and (path.startswith("foreigner.") or (value and path.startswith("basic.alias"))):
         return rules.error("registry.not_for_japanese", field)
+    if kind is Kind.FOREIGN and (path.startswith("domicile.") or (value and path.startswith("basic.former_surname"))):
+        return rules.error("registry.not_for_foreigner", field)
     if value is None and path in ("basic.birth", "address.resident_since"):
         return rules.error("registry.required", field)
     if path == "address.address.text" and not str(value).strip():
@@ -82,7 +86,7 @@ def _check_shape(path: str, value: object, today: dt.date) -> Findings:
     field = f"items.{path}"
     if path == "basic.birth" and isinstance(value, RegistryDate) and value.sort_date() > today:
         return rules.error("registry.born_in_future", field)
-    if path == "foreigner.card_number" and value and not numbers.is_residence_card_number(str(value)):
+    if path == _CARD and value and not numbers.is_residence_card_number(str(value)):
         return rules.error("registry.card_number_invalid", field)
     if path == "basic.name_priority" and value not in ("", "name", "alias"):
         return rules.error("registry.item_unreadable", field)
@@ -98,7 +102,7 @@ def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
     if wrong is None:
         return rules.error("registry.not_on_timeline", "version_no")
     found = _check_items(change.items, change.reason, wrong.kind, code_rule, scene.today)
-    holders = rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE)})
+    holders = rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)})
     if not found.errors and items.set_items(wrong, change.items) == wrong:
         found += rules.error("registry.nothing_changes", "items")
     return rules.total((found, holders))
@@ -124,28 +128,43 @@ def _of_home(typed: dict[str, str | bool]) -> dict[str, str | bool]:
     return {path: text for path, text in typed.items() if path.startswith("address.address.")}
 
 
+def _at_home(one: Record, other: Record) -> bool:
+    """True where two stand at one address."""
+    return one.address is not None and other.address is not None and one.address.address == other.address.address
+
+
 def _share_home(one: Record, other: Record) -> bool:
     """True where two stand in one household at one address."""
-    if one.setai_no != other.setai_no or one.address is None or other.address is None:
-        return False
-    return one.address.address == other.address.address
+    return one.setai_no == other.setai_no and _at_home(one, other)
 
 
 def _set_right_together(scene: Scene, wrong: Record, typed: dict[str, str | bool]) -> list[Record]:
-    """A wrong 住所 is wrong for everyone of the household who is written there from that day on."""
+    """A wrong 住所 is wrong for everyone of the household who is written there from that day on, also in a household that
+    split off from it at the same address.
+    """
     fresh: list[Record] = []
-    for atena_no, versions in scene.records.items() if _of_home(typed) else ():
-        line = timeline(versions)
-        then = [as_of(line, wrong.valid_from), *(v for v in line if v.valid_from > wrong.valid_from)]
-        alike = next((v for v in then if v is not None and _share_home(v, wrong)), None)
-        if atena_no == wrong.atena_no or alike is None:
-            continue
-        right = items.set_items(alike, _of_home(typed))
-        if alike.valid_from >= wrong.valid_from:
-            fresh += correct_from(versions, alike, right)
+    alike = _written_alike(scene, wrong) if _of_home(typed) else {}
+    for atena_no, first in alike.items():
+        right = items.set_items(first, _of_home(typed))
+        if first.valid_from >= wrong.valid_from:
+            fresh += correct_from(scene.records[atena_no], first, right)
         else:
-            fresh += weave(versions, alike, right, wrong.valid_from)
+            fresh += weave(scene.records[atena_no], first, right, wrong.valid_from)
     return fresh
+
+
+def _written_alike(scene: Scene, wrong: Record) -> dict[str, Record]:
+    """宛名番号 -> the first version from the day of `wrong` on that shares its address, in its household or one split off."""
+    there: dict[str, list[Record]] = {}
+    for atena_no, versions in scene.records.items():
+        line = timeline(versions)
+        since = (as_of(line, wrong.valid_from), *(v for v in line if v.valid_from > wrong.valid_from))
+        there[atena_no] = [v for v in since if v is not None and _at_home(v, wrong)]
+    homes, people = {wrong.setai_no}, set[str]()
+    while more := {a for a, line in there.items() if a not in people and any(v.setai_no in homes for v in line)}:
+        people |= more
+        homes |= {v.setai_no for a in more for v in there[a]}
+    return {a: next(v for v in there[a] if v.setai_no in homes) for a in sorted(people - {wrong.atena_no})}
 
 
 def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
@@ -155,7 +174,7 @@ def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
     found = [
         rules.check_resident(scene, change.atena_no, day, "atena_no"),
         _check_items(change.items, change.reason, held.kind if held else None, code_rule, scene.today),
-        rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE)}),
+        rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)}),
     ]
     if not change.items and change.reason not in _ASKS_STOCK:
         found.append(rules.error("registry.nothing_changes", "items"))

@@ -44,7 +44,27 @@ async def prepared(op: Operation, change: Change) -> tuple[Change, Scene]:
     scene = Scene(today=today, records=records, holders=holders, namesakes=namesakes, event=event, event_versions=made)
     if isinstance(change, Cancel) and cancelling_reason(scene):
         change = msgspec.structs.replace(change, reason=cancelling_reason(scene))
-    return change, scene
+    return change, await _whole(op, change, scene)
+
+
+async def _whole(op: Operation, change: Change, scene: Scene) -> Scene:
+    """The scene with everyone of every household that the change would write: a housemate of those it names may live in
+    another household by now, or have gone there later with the same mistake.
+    """
+    while homes := {version.setai_no for version in _tried(op, change, scene)}:
+        beyond = await store.others_of(op.session, homes, scene.records)
+        if not beyond:
+            break
+        scene = msgspec.structs.replace(scene, records=scene.records | await _records(op, (), (), {*beyond}))
+    return scene
+
+
+def _tried(op: Operation, change: Change, scene: Scene) -> tuple[Record, ...]:
+    """The versions that the change would make in this scene, none where a rule of its form forbids it."""
+    code_rule = op.tenant.settings.numbering.resident_code_check
+    if rules.reason_of(change) is None or changes.check(change, scene, code_rule).errors:
+        return ()
+    return changes.apply(change, scene, placeholders(changes.needs(change, scene)))
 
 
 async def _records(
@@ -96,6 +116,8 @@ async def judge(
         return rules.error("registry.reason_not_of_form", "reason"), ()
     found = rules.total(
         (
+            rules.check_texts(change),
+            rules.check_texts(reception, "reception"),
             rules.check_reception(reception, reason),
             rules.check_days(change.occurred_on, change.notified_on, scene.today, reason),
             changes.check(change, scene, op.tenant.settings.numbering.resident_code_check),
@@ -108,7 +130,26 @@ async def judge(
     if not fresh:
         return rules.total((found, rules.error("registry.nothing_changes", "occurred_on"))), ()
     head_gone = isinstance(change, Death | MoveOut | Relocate)
-    return rules.total((found, rules.check_outcome(scene, fresh, head_gone=head_gone))), fresh
+    restored = await _check_restored(op, scene, fresh) if isinstance(change, Cancel) else Findings()
+    return rules.total((found, restored, rules.check_outcome(scene, fresh, head_gone=head_gone))), fresh
+
+
+async def _check_restored(op: Operation, scene: Scene, fresh: tuple[Record, ...]) -> Findings:
+    """A cancellation gives a number back only where nobody else was given it since; held until the transaction ends."""
+    back: dict[tuple[str, str], str] = {}
+    for atena_no in {v.atena_no for v in fresh}:
+        last = timeline((*scene.records[atena_no], *(v for v in fresh if v.atena_no == atena_no)))[-1]
+        before = scene.now(atena_no)
+        had = numbers_of(before) if before is not None and before.status is not Status.VOID else ()
+        if last.status is not Status.VOID:
+            back |= {pair: atena_no for pair in numbers_of(last) if pair not in had}
+    await store.lock(op.session, "number", {op.ring.index.unique(kind, number).hex() for kind, number in back})
+    holders = {pair: {*found} - {back[pair]} for pair, found in (await store.holders(op, back)).items()}
+    records = await _records(op, (), (), {a for others in holders.values() for a in others})
+    standing = {pair: _standing(records, pair, sorted(others)) for pair, others in holders.items()}
+    now = (timeline(records[atena_no])[-1] for others in standing.values() for atena_no in others)
+    held = any(record.status is not Status.VOID for record in now)
+    return rules.error("registry.number_held", "event_no") if held else Findings()
 
 
 async def _check_notices(op: Operation, change: Change, scene: Scene) -> Findings:

@@ -24,13 +24,19 @@ from juki.registry.resident import (
 from juki.registry.scene import Drawn, Needs, Scene, outcome
 
 
-def needs(change: MoveIn) -> Needs:
-    """One 宛名番号 for each who never lived here, a 世帯番号 for a new household, a 住民票コード for each who brings none."""
+def needs(change: MoveIn, scene: Scene) -> Needs:
+    """One 宛名番号 for each who never lived here, a 世帯番号 for a new household, a 住民票コード for each who has none."""
     return Needs(
         atena_nos=sum(1 for p in change.persons if not p.returning_atena_no),
         setai_nos=0 if change.setai_no else 1,
-        resident_codes=sum(1 for p in change.persons if not p.resident_code),
+        resident_codes=sum(1 for p in change.persons if not _code(p, scene)),
     )
+
+
+def _code(person: Newcomer, scene: Scene) -> str:
+    """住民票コード that the form says, or that whoever returns had here last: nobody is given a second one (法30条の3)."""
+    held = scene.now(person.returning_atena_no) if person.returning_atena_no and not person.resident_code else None
+    return held.resident_code.resident_code if held is not None and held.resident_code else person.resident_code
 
 
 def check(change: MoveIn, scene: Scene, code_rule: str) -> Findings:
@@ -87,7 +93,7 @@ def apply(change: MoveIn, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     after: dict[str, Record] = {}
     for person in change.persons:
         atena_no = person.returning_atena_no or next(atena_nos)
-        code = person.resident_code or next(codes)
+        code = _code(person, scene) or next(codes)
         record = newcomer(person, atena_no, setai_no, code)
         after[atena_no] = msgspec.structs.replace(record, address=_address(change, scene))
     return outcome(scene, after, day, households=(setai_no,))

@@ -5,9 +5,14 @@ The clerk enters neither of the two a second time: the effective day is computed
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
+from itertools import takewhile
+
 import msgspec
 
 from juki.dates import from_date
+from juki.personal import Personal
 from juki.registry import rules
 from juki.registry.change import Findings, MoveInNotice, MoveOut
 from juki.registry.death import REMOVED
@@ -15,7 +20,7 @@ from juki.registry.members import place
 from juki.registry.reason import reason_name
 from juki.registry.resident import Place, Record, Removal, Status
 from juki.registry.scene import Drawn, Scene, outcome
-from juki.registry.timeline import next_version_no, timeline
+from juki.registry.timeline import correct_from, made_by, timeline
 
 
 def check(change: MoveOut, scene: Scene) -> Findings:
@@ -55,7 +60,7 @@ def apply(change: MoveOut, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
 
 
 def check_notice(change: MoveInNotice, scene: Scene) -> Findings:
-    """Everyone named must be struck out for 転出."""
+    """Everyone named must be struck out for 転出; a change recorded for a day after the effective one is taken back first."""
     parts: list[Findings] = []
     for i, atena_no in enumerate(change.atena_nos):
         held = scene.now(atena_no)
@@ -65,37 +70,62 @@ def check_notice(change: MoveInNotice, scene: Scene) -> Findings:
             parts.append(rules.error("registry.not_moved_out", f"atena_nos.{i}"))
     if not change.atena_nos:
         parts.append(rules.error("registry.nobody", "atena_nos"))
+    for leaving in _leavings(change, scene):
+        for atena_no, version in leaving.versions.items():
+            line = timeline(scene.records[atena_no])
+            if any(leaving.effective < v.valid_from for v in line[: line.index(version)]):
+                parts.append(rules.error("registry.later_change", "occurred_on"))
     return rules.total(parts)
+
+
+class _Leaving(Personal, frozen=True, kw_only=True):
+    """転出 of one change as it stands: the version of everyone whom it struck out or moved up, and the day it takes effect."""
+
+    versions: dict[str, Record]  # 宛名番号 -> version in force from the day recorded so far
+    effective: dt.date
+
+
+def _leavings(change: MoveInNotice, scene: Scene) -> list[_Leaving]:
+    """Each 転出 by which those named left; several may have left by one."""
+    found: dict[tuple[int, dt.date], _Leaving] = {}
+    for atena_no in change.atena_nos:
+        struck = _struck(timeline(scene.records.get(atena_no, ())))
+        if struck is None or struck.removal is None:
+            continue
+        event_no = made_by(scene.records[atena_no], struck)
+        planned = (struck.removal.occurred_on or change.occurred_on).sort_date()
+        versions = {
+            a: v
+            for a, known in scene.records.items()
+            for v in timeline(known)
+            if v.valid_from == struck.valid_from and made_by(known, v) == event_no
+            if v.status is Status.RESIDENT or a in change.atena_nos
+        }
+        found[event_no, struck.valid_from] = _Leaving(
+            versions=versions, effective=min(planned, change.occurred_on.sort_date())
+        )
+    return list(found.values())
+
+
+def _struck(line: Sequence[Record]) -> Record | None:
+    """The version from which on a resident is struck out for 転出, None where the last version says otherwise."""
+    last = list(takewhile(lambda v: v.status is Status.MOVED_OUT, reversed(line)))
+    return last[-1] if last else None
 
 
 def apply_notice(change: MoveInNotice, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     """Corrections of the 除票 with the settled address and the effective day; those who stayed follow its day."""
     del drawn
     fresh: list[Record] = []
-    for atena_no, versions in scene.records.items():
-        line = timeline(versions)
-        gone = [scene.now(a) for a in change.atena_nos]
-        leaving = next((g for g in gone if g is not None and g.event_no in {v.event_no for v in line}), None)
-        if leaving is None or leaving.removal is None:
-            continue
-        planned = leaving.removal.occurred_on or change.occurred_on
-        effective = min(planned.sort_date(), change.occurred_on.sort_date())
-        version = next(v for v in line if v.event_no == leaving.event_no)
-        if atena_no in change.atena_nos and version.removal is not None:
-            content = msgspec.structs.replace(version, removal=_settled(version.removal, change, scene))
-        elif version.status is Status.RESIDENT and effective != version.valid_from:
-            content = version
-        else:
-            continue
-        fresh.append(
-            msgspec.structs.replace(
-                content,
-                version_no=next_version_no(versions),
-                valid_from=effective,
-                corrects_version=version.version_no,
-                cancels_version=None,
-            )
-        )
+    for leaving in _leavings(change, scene):
+        for atena_no, version in leaving.versions.items():
+            stayed = version.status is Status.RESIDENT
+            if stayed and version.valid_from == leaving.effective:
+                continue
+            settled = version.removal if stayed else _settled(version.removal or Removal(), change, scene)
+            right = msgspec.structs.replace(version, removal=settled)
+            first, *later = correct_from(scene.records[atena_no], version, right)
+            fresh += (msgspec.structs.replace(first, valid_from=leaving.effective), *later)
     return tuple(fresh)
 
 

@@ -54,6 +54,8 @@ def check(change: NationalityChange, scene: Scene) -> Findings:
         parts.append(rules.error("registry.later_change", "occurred_on"))
     if not letters.is_name(change.name):
         parts.append(rules.error("registry.name_unusable", "name"))
+    if change.name_kanji and not letters.is_name(change.name_kanji):
+        parts.append(rules.error("registry.name_unusable", "name_kanji"))
     if not change.name_kana.strip():
         parts.append(rules.alert("registry.kana_missing", "name_kana"))
     parts.append(_check_items(change))

@@ -79,6 +79,11 @@ async def protection(op: Operation, atena_no: str) -> Protection:
     return (await protections(op, [atena_no]))[atena_no]
 
 
+async def hold_guards(op: Operation, atena_nos: Sequence[str]) -> None:
+    """Until this operation ends nobody puts these residents under 支援措置 or 抑止; whoever is doing so is waited for."""
+    await store.lock(op.session, protection_store.GUARD, atena_nos)
+
+
 async def issue_blocks(op: Operation, atena_nos: Sequence[str], relation: str) -> dict[str, IssueBlock]:
     """For each resident, whether a certificate may go out to this kind of applicant and what the clerk is told."""
     return {a: issue_block(p, relation) for a, p in (await protections(op, atena_nos)).items()}

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from juki.audit import Operation
 from juki.dates import today_in_japan
 from juki.problem import Conflict
 from juki.registry.measures import Level, Measure, MeasureState, Process, SupportMeasure, Suppression
-from juki.registry.store import in_slot
+from juki.registry.store import in_slot, lock
 
 SUBJECT = "support.subject"
+GUARD: Final = "guard"
+"""Whoever gives out a paper and whoever puts a person under protection hold this lock of theirs one after the other."""
 
 
 async def protected_among(op: Operation, atena_nos: Sequence[str]) -> dict[str, list[Measure]]:
@@ -75,6 +77,7 @@ def _measure(op: Operation, row: Sequence[Any]) -> Measure:
 async def add_measure(op: Operation, measure: Measure) -> None:
     """Append one version. Raises Conflict `registry.stale` where someone appended it first."""
     content = measure.content
+    await lock(op.session, GUARD, subjects(content))
     ends_on = content.provisional_until if measure.state is MeasureState.PROVISIONAL else content.ends_on
     try:
         await op.session.execute(
@@ -156,6 +159,7 @@ def _suppression(op: Operation, row: Sequence[Any]) -> Suppression:
 
 async def add_suppression(op: Operation, suppression: Suppression) -> None:
     """Write one 抑止."""
+    await lock(op.session, GUARD, (suppression.atena_no,))
     await op.session.execute(
         "INSERT INTO {t}.suppression (suppression_no, atena_no, process, level, starts_on, ends_on, set_by, set_at, "
         "reason_sealed) VALUES (%(suppression_no)s, %(atena_no)s, %(process)s, %(level)s, %(starts_on)s, "

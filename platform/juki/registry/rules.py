@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import Any, Final, cast
+
+import msgspec
 
 from juki import letters, numbers
 from juki.dates import RegistryDate
@@ -29,6 +32,7 @@ from juki.registry.resident import Kind, Record, Status
 from juki.registry.scene import Scene
 from juki.registry.timeline import timeline
 
+_TEXT_MAX: Final = 4000  # characters
 _AUTHORITIES = (Source.ADMINISTRATION, Source.LOCAL_GOVERNMENT)
 _WAYS: dict[Source, tuple[Channel, ...]] = {
     Source.PERSON: (Channel.PAPER, Channel.E_APPLICATION),
@@ -87,6 +91,26 @@ def check_reception(reception: Reception, reason: Reason) -> Findings:
     return found
 
 
+def check_texts(form: object, path: str = "") -> Findings:
+    """文字: no text of a form holds controls, marks of direction or surrogates, or is longer than any paper has room for.
+
+    A name may look like another's by such a mark; 備考 and メモ alone may have several lines.
+    """
+    lines = path.endswith(("remarks", "memo"))
+    if isinstance(form, str):
+        shown = form.replace("\r\n", "").replace("\n", "") if lines else form
+        unusable = len(form) > _TEXT_MAX or bool(letters.forbidden(shown))
+        return error("registry.text_unusable", path) if unusable else Findings()
+    parts: list[tuple[str, object]] = []
+    if isinstance(form, msgspec.Struct):
+        parts = [(name, getattr(form, name)) for name in form.__struct_fields__]
+    elif isinstance(form, dict):
+        parts = [(str(name), value) for name, value in cast("dict[Any, object]", form).items()]
+    elif isinstance(form, tuple):
+        parts = [(str(i), value) for i, value in enumerate(cast("tuple[object, ...]", form))]
+    return total(check_texts(value, f"{path}.{name}".lstrip(".")) for name, value in parts)
+
+
 def check_days(occurred_on: RegistryDate, notified_on: dt.date | None, today: dt.date, reason: Reason) -> Findings:
     """異動日・届出日・処理日: 処理日 is today; the others not ahead of it, but for 転出; late notices are alerts."""
     notified = notified_on or today
@@ -111,6 +135,9 @@ def check_newcomer(person: Newcomer, field: str, day: dt.date, code_rule: str) -
     found = Findings()
     if not letters.is_name(person.name):
         found += error("registry.name_unusable", f"{field}.name")
+    for item in ("former_surname", "alias", "name_kanji"):
+        if (given := getattr(person, item)) and not letters.is_name(given):
+            found += error("registry.name_unusable", f"{field}.{item}")
     if not person.name_kana.strip():
         found += alert("registry.kana_missing", f"{field}.name_kana")
     if person.birth.sort_date() > day:

@@ -116,8 +116,9 @@ def reseat(scene: Scene, fresh: tuple[Record, ...]) -> tuple[Record, ...]:
         known.setdefault(version.atena_no, {})[version.version_no] = version
     start = min(v.valid_from for v in fresh)
     lines = [v for held in known.values() for v in timeline(held.values())]
-    homes = {v.setai_no for v in fresh}
-    homes |= {v.setai_no for v in lines if v.atena_no in {f.atena_no for f in fresh}}
+    written = {v.atena_no for v in fresh}
+    homes = {v.setai_no for v in fresh} | {v.setai_no for v in lines if v.atena_no in written}
+    homes |= {v.setai_no for a in written for v in timeline(scene.records.get(a, ()))}  # that nobody is in any more
     for day in sorted({v.valid_from for v in lines if v.valid_from >= start}):
         for record in _unseated(known, homes, day):
             held = known[record.atena_no][record.version_no]

@@ -178,6 +178,16 @@ async def rows_around(
     )
 
 
+async def others_of(session: TenantSession, setai_nos: Iterable[str], known: Iterable[str]) -> list[str]:
+    """宛名番号 of everyone who was ever in one of the households, but for those known."""
+    rows = await session.fetch(
+        "SELECT DISTINCT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = ANY(%(setai_nos)s) "
+        "AND m.atena_no <> ALL(%(known)s) ORDER BY 1",
+        {"setai_nos": list(setai_nos), "known": list(known)},
+    )
+    return [row[0] for row in rows]
+
+
 async def housemates(session: TenantSession, atena_nos: Sequence[str]) -> list[str]:
     """宛名番号 of everyone who was ever in a household with those named, themselves included."""
     rows = await session.fetch(

@@ -1,7 +1,8 @@
 """異動履歴: versions on two axes, which one holds on a day as known at an instant, and how a new one is woven in.
 
 A version is never changed. One that another known version corrects or cancels drops out of the time line; what is left,
-in the order of (valid from, version), is the life of the record. Source: 住民記録システム標準仕様書 1.2.
+in the order of days and, on one day, of writing, is the life of the record. A version that takes the place of another on
+the same day stands where that one stood, however late it was written. Source: 住民記録システム標準仕様書 1.2.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from juki.problem import Invalid
 from juki.registry.resident import GROUPS, Record
 
 _PLAIN: Final = ("setai_no", "member_order", "is_head", "status", "kind")
+_SEAT: Final = ("member_order", "is_head", "basic.relationship", "basic.head_name")
+"""What a version says of a place in one household: it does not follow anyone into another."""
 
 
 class EventDetail(Personal, frozen=True, kw_only=True, array_like=True, omit_defaults=True):
@@ -56,8 +59,27 @@ def timeline(versions: Iterable[Record], known_at: dt.datetime | None = None) ->
     """The life of one record as known at an instant (now where None), oldest first."""
     known = [v for v in versions if known_at is None or (v.known_from is not None and v.known_from <= known_at)]
     gone = {v.corrects_version for v in known} | {v.cancels_version for v in known}
+    stands = _stands(known)
     kept = (v for v in known if v.version_no not in gone)
-    return tuple(sorted(kept, key=lambda v: (v.valid_from, v.version_no)))
+    return tuple(sorted(kept, key=lambda v: (stands[v.version_no], v.version_no)))
+
+
+def _stands(versions: Iterable[Record]) -> dict[int, tuple[dt.date, int]]:
+    """Version -> (day, version whose turn on that day it has): its own, or that of the one it took the place of."""
+    found: dict[int, tuple[dt.date, int]] = {}
+    for version in sorted(versions, key=lambda v: v.version_no):
+        named = found.get(version.corrects_version or version.cancels_version or 0)
+        taken_over = named is not None and named[0] == version.valid_from
+        found[version.version_no] = named if named and taken_over else (version.valid_from, version.version_no)
+    return found
+
+
+def made_by(versions: Iterable[Record], version: Record) -> int:
+    """異動 that first wrote what a version has since corrected or restored."""
+    known = {v.version_no: v for v in versions}
+    while (named := known.get(version.corrects_version or version.cancels_version or 0)) is not None:
+        version = named
+    return version.event_no
 
 
 def as_of(line: Sequence[Record], day: dt.date | None = None) -> Record | None:
@@ -120,10 +142,7 @@ def correct_from(
         raise Invalid("registry.not_on_timeline", "this version was corrected or cancelled before")
     number = next_version_no(versions)
     fresh = [correction(right, wrong, number)]
-    position = (wrong.valid_from, wrong.version_no)
-    for later in line:
-        if (later.valid_from, later.version_no) <= position:
-            continue
+    for later in line[1 + next(i for i, v in enumerate(line) if v.version_no == wrong.version_no) :]:
         merged = merge(wrong, right, later, force=force)
         if not same_content(merged, later):
             fresh.append(correction(merged, later, number + len(fresh)))
@@ -142,8 +161,13 @@ def correction(content: Record, named: Record, number: int) -> Record:
 
 
 def merge(before: Record, after: Record, later: Record, *, force: frozenset[str] = frozenset()) -> Record:
-    """`later` with every item that changed from `before` to `after`, where `later` still reads as `before`."""
+    """`later` with every item that changed from `before` to `after`, where `later` still reads as `before`.
+
+    The place in a household goes over only into versions of the same household.
+    """
     plain: dict[str, Any] = {}
+    if later.setai_no != before.setai_no:
+        after = _seated_as(before, after, force)
     for name in _PLAIN:
         old, new, now = getattr(before, name), getattr(after, name), getattr(later, name)
         if new != now and (name in force or (old != new and now == old)):
@@ -159,6 +183,16 @@ def merge(before: Record, after: Record, later: Record, *, force: frozenset[str]
         if held is not None and given is not None:
             plain[group] = msgspec.structs.replace(held, **{item: getattr(given, item)})
     return msgspec.structs.replace(later, **plain) if plain else later
+
+
+def _seated_as(before: Record, after: Record, force: frozenset[str]) -> Record:
+    """`after` with the place in the household that `before` has, but for what is forced."""
+    kept = [name for name in _SEAT if name not in force]
+    plain = {name: getattr(before, name) for name in kept if "." not in name}
+    if before.basic is not None and after.basic is not None:
+        seat = {item: getattr(before.basic, item) for _, item in (n.split(".") for n in kept if "." in n)}
+        plain["basic"] = msgspec.structs.replace(after.basic, **seat)
+    return msgspec.structs.replace(after, **plain)
 
 
 def _merge_group(old: Any, new: Any, now: Any) -> Any:

@@ -63,6 +63,7 @@ async def admit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
         await _keep_form(request, limits)
         raise
     request.scope["user"] = caller
+    await _keep_to_api(request, caller, str(handler.opt["action"]))
     if caller.actor_kind == "operator" and _is_page(request):
         names: entrance.Names = request.app.state.names
         request.state.clerk = await names.of(request.app.state.fleet, caller)
@@ -144,6 +145,13 @@ async def _identify(request: AnyRequest, action: str) -> Caller:
         await _turn_away(fleet, caller.tenant, caller, action, "tenant.foreign")
         raise NotFound
     return caller
+
+
+async def _keep_to_api(request: AnyRequest, caller: Caller, action: str) -> None:
+    """Pages are for staff: what a machine is answered leaves the building, and only its own routes write that down."""
+    if caller.actor_kind == "machine" and _is_page(request):
+        await _turn_away(request.app.state.fleet, caller.tenant, caller, action, "access.right_missing")
+        raise Refused("access.right_missing", "a machine asks through its API")
 
 
 async def _check_right(request: AnyRequest, caller: Caller, opt: Mapping[str, Any]) -> None:
