@@ -14,7 +14,9 @@ from juki.access.model import Caller
 from juki.audit import operation
 from juki.config import Config
 from juki.dates import JST, RegistryDate
+from juki.legacy.assemble import measure_of
 from juki.problem import Invalid, NotFound, Refused
+from juki.registry import protection_store
 from juki.registry.model import (
     MEASURE_ITEMS,
     Level,
@@ -232,6 +234,23 @@ async def test_a_renewal_opens_a_month_before_and_leaves_no_gap(desk: Desk) -> N
     desk.fleet.clock = lambda: dt.datetime(2027, 10, 19, 10, 0, tzinfo=JST)
     until = await desk.do(desk.guardian, lambda op: registry.renew_protection(op, number))
     assert until == dt.date(2028, 11, 19)
+
+
+async def test_a_measure_that_came_over_without_a_last_day_is_warned_about_and_renewed_like_any_other(
+    desk: Desk,
+) -> None:
+    """R-1-B2-DAT-05: an incumbent that kept no last day is no reason for a measure that nobody looks at again."""
+    person = (await desk.make(family(newcomer("支援　移行", "世帯主"), day=dt.date(2026, 11, 10)))).new_atena_nos[0]
+    content = SupportMeasure(
+        name="支援　移行", birth=RegistryDate(1980, 4, 1, "S"), address="福島県いわき市平", atena_no=person,
+        starts_on=dt.date(2025, 12, 10),
+    )  # fmt: skip
+    kept = measure_of(content, 990_001, desk.fleet.clock())
+    await desk.do(desk.guardian, lambda op: protection_store.add_measure(op, kept))
+    alerts = await desk.do(desk.guardian, registry.protection_alerts)
+    assert [told for measure, told in alerts if measure.measure_no == 990_001] == ["ending"]
+    renewed = await desk.do(desk.guardian, lambda op: registry.renew_protection(op, 990_001))
+    assert renewed == dt.date(2027, 12, 9)
 
 
 async def test_a_provisional_measure_protects_at_once_and_becomes_a_full_one(desk: Desk) -> None:

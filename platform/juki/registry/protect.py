@@ -70,8 +70,11 @@ def _protection(
 
 
 def _last_day(measure: Measure) -> dt.date | None:
-    provisional = measure.state is MeasureState.PROVISIONAL
-    return measure.content.provisional_until if provisional else measure.content.ends_on
+    """終了年月日; of a measure that came over from an incumbent without one, what its first day says."""
+    content = measure.content
+    if measure.state is MeasureState.PROVISIONAL:
+        return content.provisional_until
+    return content.ends_on or (last_day(content.starts_on) if content.starts_on is not None else None)
 
 
 async def protection(op: Operation, atena_no: str) -> Protection:
@@ -121,7 +124,7 @@ async def renew_protection(op: Operation, measure_no: int) -> dt.date:
     A measure past its last day is renewed without a gap. Raises Invalid `registry.too_early_to_renew`.
     """
     now = await latest(op, measure_no)
-    ends_on = now.content.ends_on
+    ends_on = _last_day(now)
     if now.state is not MeasureState.IN_FORCE or ends_on is None:
         raise Invalid("registry.measure_state", "only a measure in force can be renewed")
     if today_in_japan(op.now) < renewable_from(ends_on):
@@ -177,6 +180,7 @@ async def suppress(
     need(op, "protection.enter")
     need_reason(reason)
     await need_known(op, atena_nos)
+    await hold_guards(op, atena_nos)
     numbers = await store.draw(op.session, "suppression_seq", len(atena_nos))
     for number, atena_no in zip(numbers, atena_nos, strict=True):
         op.touch(atena_no)

@@ -158,8 +158,7 @@ def _suppression(op: Operation, row: Sequence[Any]) -> Suppression:
 
 
 async def add_suppression(op: Operation, suppression: Suppression) -> None:
-    """Write one 抑止."""
-    await lock(op.session, GUARD, (suppression.atena_no,))
+    """Write one 抑止; its resident is held by whoever calls."""
     await op.session.execute(
         "INSERT INTO {t}.suppression (suppression_no, atena_no, process, level, starts_on, ends_on, set_by, set_at, "
         "reason_sealed) VALUES (%(suppression_no)s, %(atena_no)s, %(process)s, %(level)s, %(starts_on)s, "
