@@ -217,6 +217,24 @@ async def test_the_same_page_sent_twice_is_one_case(clerk: Browser) -> None:
     assert first.url.path == again.url.path
 
 
+async def test_a_page_gone_back_to_and_corrected_is_not_answered_as_if_it_were_saved(clerk: Browser) -> None:
+    """Nothing typed is lost in silence: the corrected page meets the case that holds its paper, and is told so."""
+    path = "/changes/move-in"
+    await clerk.state_purpose()
+    await clerk.get(path)
+    await give(clerk, path, FIRST | {"form_no": "R8-0912"})
+    await give(clerk, path, HOME)
+    await give(clerk, path, person("大野　戻", "オオノ　モドル", "世帯主", "S61.2.6"))
+    page = {**clerk.hidden(), "go": "save", "alert_reason": "書類で確かめた"}
+    first = await clerk.post(path, page)
+    number = re.search(r"/cases/(\d+)", str(first.url))
+    assert number, text_of(first.text)
+    corrected = await clerk.post(path, page | {"to_text": "福島県いわき市平字梅本12番地の1"})
+    assert "仮登録しました" not in corrected.text
+    assert number[1] in text_of(corrected.text)
+    assert "R8-0912" in corrected.text
+
+
 async def test_an_error_stands_beside_its_field(clerk: Browser) -> None:
     """標準仕様書 11: an error names the field and says what to do; what was typed is still there."""
     path = "/changes/move-in"

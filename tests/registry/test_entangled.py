@@ -19,6 +19,7 @@ from juki.registry.model import (
     Change,
     Correct,
     Death,
+    HeadChange,
     MoveInNotice,
     MoveOut,
     Place,
@@ -84,7 +85,7 @@ async def test_an_address_shared_by_a_household_that_split_off_is_not_set_right_
         await desk.make(family(newcomer("割　兄", "世帯主"), newcomer("割　妹", "妹", RegistryDate(1985, 1, 1))))
     ).new_atena_nos
     first = await desk.read(head)
-    split = registry.model.HeadChange(
+    split = HeadChange(
         occurred_on=RegistryDate(2026, 11, 8),
         reason="household_split",
         household=first.setai_no,
@@ -105,6 +106,29 @@ async def test_an_address_shared_by_a_household_that_split_off_is_not_set_right_
     assert {m.address.address.text for m in await _members(desk, home) if m.address} == {
         "福島県いわき市平字梅本12番地の1"
     }
+
+
+async def test_a_household_that_always_lived_at_the_address_is_not_set_right_because_somebody_moved_in_with_it(
+    desk: Desk,
+) -> None:
+    """誤記修正 of 住所: two households of one house; a mistake in the record of one is none in that of the other."""
+    (neighbour,) = (
+        await desk.make(family(newcomer("隣　一", "世帯主"), day=dt.date(2026, 10, 20)), notified_late="試験")
+    ).new_atena_nos
+    (guest,) = (await desk.make(family(newcomer("客　一", "世帯主"), day=dt.date(2026, 11, 7)))).new_atena_nos
+    home = (await desk.read(neighbour)).setai_no
+    moves = HeadChange(
+        occurred_on=RegistryDate(2026, 11, 10),
+        reason="household_move",
+        household=(await desk.read(guest)).setai_no,
+        atena_nos=(guest,),
+        setai_no=home,
+        positions=(Position(atena_no=guest, relationship="同居人"),),
+    )
+    await desk.make(moves)
+    items: dict[str, str | bool] = {"address.address.text": "福島県いわき市平字梅本12番地の1"}
+    correct = Correct(occurred_on=RegistryDate(2026, 11, 20), atena_no=guest, version_no=1, items=items)
+    assert await _refused(desk, correct) == {"registry.two_addresses"}
 
 
 async def test_a_record_struck_out_and_written_on_one_day_may_be_corrected_and_its_person_still_lives_here(

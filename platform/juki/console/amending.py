@@ -52,7 +52,7 @@ async def amend(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, c
     if form.check():
         once: Once = request.app.state.once
         try:
-            asked = await once.run(page_key(caller.session_id, form.text("form_key")), act)
+            asked = await once.run(page_key(caller.session_id, form), act)
             done, number = ("narrow_asked", asked) if asked else ("amended", measure_no)
             return go(f"/{code}/protection/{measure_no}", done=done, no=number)
         except Invalid as error:

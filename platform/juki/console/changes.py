@@ -227,7 +227,7 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
 
     once: Once = request.app.state.once
     try:
-        number = await once.run(page_key(caller.session_id, form.text("form_key")), enter)
+        number = await once.run(page_key(caller.session_id, form), enter)
     except Invalid as error:
         if error.code == "registry.alerts_open":
             form.fields = [_REASON]

@@ -48,7 +48,7 @@ async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, 
         return numbers[0]
 
     once: Once = request.app.state.once
-    await once.run(page_key(caller.session_id, form.text("form_key")), act)
+    await once.run(page_key(caller.session_id, form), act)
     return go(f"/{code}/residents/{atena_no}", done="suppressed")
 
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import msgspec
+
+from juki.console.form import Form
+
 _KEPT: Final = 10_000
 
 
-def page_key(session_id: str, form_key: str) -> str:
-    """One page of one session; empty where the page carries no number."""
-    return f"{session_id} {form_key}" if form_key else ""
+def page_key(session_id: str, form: Form) -> str:
+    """One page of one session as it was filled in; empty where the page carries no number.
+
+    Gone back to, corrected and sent again it is another page: what was corrected must not be answered with what was done.
+    """
+    number = form.text("form_key")
+    content = hashlib.sha256(msgspec.json.encode(sorted(form.carried()))).hexdigest()
+    return f"{session_id} {number} {content}" if number else ""
 
 
 class Once:

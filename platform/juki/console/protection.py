@@ -160,7 +160,7 @@ async def ask_end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet,
     if form.check():
         once: Once = request.app.state.once
         try:
-            number = await once.run(page_key(caller.session_id, form.text("form_key")), act)
+            number = await once.run(page_key(caller.session_id, form), act)
             return go(f"/{code}/protection/{measure_no}", done="end_asked", no=number)
         except Invalid as error:
             form.take(error)
@@ -198,7 +198,7 @@ async def enter(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, cal
     if form.check():
         once: Once = request.app.state.once
         try:
-            number = await once.run(page_key(caller.session_id, form.text("form_key")), act)
+            number = await once.run(page_key(caller.session_id, form), act)
             return go(f"/{code}/residents/{atena_no}", done="protected", no=number)
         except Invalid as error:
             form.take(error, {"provisional_from": "starts_on"})

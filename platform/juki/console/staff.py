@@ -73,7 +73,7 @@ async def ask(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> R
 
     once: Once = request.app.state.once
     try:
-        number = await once.run(page_key(caller.session_id, form.text("form_key")), act)
+        number = await once.run(page_key(caller.session_id, form), act)
     except JukiError as error:
         return await _refused(request, code, fleet, caller, form, error)
     return go(f"/{code}/staff", done="duty_requested", no=number)

@@ -160,10 +160,13 @@ def _written_alike(scene: Scene, wrong: Record) -> dict[str, Record]:
         line = timeline(versions)
         since = (as_of(line, wrong.valid_from), *(v for v in line if v.valid_from > wrong.valid_from))
         there[atena_no] = [v for v in since if v is not None and _at_home(v, wrong)]
+    older = {v.setai_no for held in scene.records.values() for v in held if v.valid_from < wrong.valid_from}
     homes, people = {wrong.setai_no}, set[str]()
     while more := {a for a, line in there.items() if a not in people and any(v.setai_no in homes for v in line)}:
         people |= more
-        homes |= {v.setai_no for a in more for v in there[a]}
+        homes |= {
+            v.setai_no for a in more for v in there[a]
+        } - older  # who was there before is there for reasons of its own
     return {a: next(v for v in there[a] if v.setai_no in homes) for a in sorted(people - {wrong.atena_no})}
 
 
