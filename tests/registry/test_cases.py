@@ -10,11 +10,11 @@ import pytest
 from tests.registry.conftest import Desk, authority, family, newcomer, reception, three
 
 from juki import registry
-from juki.audit import operation
+from juki.audit import Operation, operation
 from juki.config import Config
 from juki.dates import JST, RegistryDate
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
-from juki.registry import changes
+from juki.registry import changes, store
 from juki.registry.model import Correct, Document, Place, Relocate
 from juki.tenancy import bulk
 
@@ -339,3 +339,23 @@ async def test_a_notifier_who_could_not_be_identified_is_an_alert_and_stands_in_
     listed = {c.case_no for c in await desk.do(desk.clerk, registry.identity_notices)}
     assert case_no in listed
     assert sure not in listed
+
+
+async def test_whoever_lived_together_is_found_by_their_households_and_not_by_reading_the_register(desk: Desk) -> None:
+    """T15: a change at the counter of a city of 300,000 costs what it costs in a village; with a few rows only the plan tells."""
+    made = await desk.make(three("近隣"))
+
+    async def plan(op: Operation) -> str:
+        await op.session.execute("SET LOCAL enable_seqscan = off")
+        rows = await op.session.fetch(
+            "EXPLAIN " + store.AROUND, {"atena_nos": list(made.new_atena_nos[:1]), "setai_nos": ["0000000012"]}
+        )
+        return "\n".join(row[0] for row in rows)
+
+    shown = await desk.do(desk.clerk, plan)
+    assert "Cond: (setai_no = " in shown, shown
+    assert "Cond: (atena_no = m.atena_no)" in shown, shown
+    found = await desk.do(desk.clerk, lambda op: store.rows_around(op.session, made.new_atena_nos[:1], ()))
+    assert {row[0] for row in found} == set(made.new_atena_nos)
+    also = await desk.do(desk.clerk, lambda op: store.rows_around(op.session, (), (found[0][3],)))
+    assert also == found

@@ -169,13 +169,16 @@ async def rows_around(
     session: TenantSession, atena_nos: Sequence[str], setai_nos: Sequence[str]
 ) -> list[tuple[Any, ...]]:
     """Every version of everyone who ever shared a household with those named, still sealed, in one round trip."""
-    return await session.fetch(
-        "SELECT " + _PLAIN + ", " + _SEALED + " FROM {t}.resident_version v WHERE v.atena_no IN ("
-        "SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = ANY(%(setai_nos)s) OR m.setai_no IN "
-        "(SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s))) "
-        "ORDER BY v.atena_no, v.version_no",
-        {"atena_nos": list(atena_nos), "setai_nos": list(setai_nos)},
-    )
+    return await session.fetch(AROUND, {"setai_nos": list(setai_nos), "atena_nos": list(atena_nos)})
+
+
+AROUND: Final[LiteralString] = (
+    "SELECT " + _PLAIN + ", " + _SEALED + " FROM {t}.resident_version v WHERE v.atena_no IN ("
+    # one list of households: with OR between the two ways into it, every change read the whole register
+    "SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no IN (SELECT unnest(%(setai_nos)s::text[]) UNION "
+    "SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s))) "
+    "ORDER BY v.atena_no, v.version_no"
+)
 
 
 async def others_of(session: TenantSession, setai_nos: Iterable[str], known: Iterable[str]) -> list[str]:
