@@ -20,7 +20,7 @@ from juki.console.resident import strip
 from juki.console.suppression import HOLD
 from juki.console.table import Cell, Table
 from juki.problem import Conflict, Invalid
-from juki.registry.model import LooseningKind, Measure, MeasureState, SupportMeasure, Wish, renewable_from
+from juki.registry.model import LooseningKind, Measure, MeasureState, SupportMeasure, Wish, ends_of, renewable_from
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, route, text_of
 
@@ -276,7 +276,7 @@ async def _detail(
         shown = await whose(op, latest.content.atena_no)
     acts = caller.may(RIGHT) and latest.state is not MeasureState.ENDED
     form.put("form_key", new_number())
-    ends = latest.content.ends_on
+    ends = ends_of(latest)
     opens = renewable_from(ends) if ends and latest.state is MeasureState.IN_FORCE else None
     context = {
         **shown,
@@ -333,7 +333,7 @@ def _who(measure: Measure, approved: Mapping[int, tuple[int, str]], named: Mappi
 
 def _line(measure: Measure, asked: Mapping[int, tuple[int, LooseningKind]], told: str = "") -> list[str | Cell]:
     content = measure.content
-    last = content.provisional_until if measure.state is MeasureState.PROVISIONAL else content.ends_on
+    last = ends_of(measure)
     return [
         Cell(str(measure.measure_no), path=f"/protection/{measure.measure_no}"),
         content.name,

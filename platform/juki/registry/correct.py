@@ -164,9 +164,8 @@ def _written_alike(scene: Scene, wrong: Record) -> dict[str, Record]:
     homes, people = {wrong.setai_no}, set[str]()
     while more := {a for a, line in there.items() if a not in people and any(v.setai_no in homes for v in line)}:
         people |= more
-        homes |= {
-            v.setai_no for a in more for v in there[a]
-        } - older  # who was there before is there for reasons of its own
+        # a household that was there before is there for reasons of its own
+        homes |= {v.setai_no for a in more for v in there[a]} - older
     return {a: next(v for v in there[a] if v.setai_no in homes) for a in sorted(people - {wrong.atena_no})}
 
 

@@ -301,6 +301,15 @@ def last_day(starts_on: dt.date) -> dt.date:
     return same if day < starts_on.day else same - dt.timedelta(days=1)
 
 
+def ends_of(measure: Measure) -> dt.date | None:
+    """期間の末日, None until a provisional measure without one is decided; of a measure that came over from an incumbent
+    without one, what its first day says."""
+    content = measure.content
+    if measure.state is MeasureState.PROVISIONAL:
+        return content.provisional_until
+    return content.ends_on or (last_day(content.starts_on) if content.starts_on is not None else None)
+
+
 def renewable_from(ends_on: dt.date) -> dt.date:
     """First day on which a measure may be renewed: one month before its last day."""
     year, month = (ends_on.year, ends_on.month - 1) if ends_on.month > 1 else (ends_on.year - 1, 12)

@@ -25,6 +25,7 @@ from juki.registry.measures import (
     Protection,
     SupportMeasure,
     Suppression,
+    ends_of,
     issue_block,
     last_day,
     renewable_from,
@@ -62,19 +63,11 @@ def _protection(
         atena_no=atena_no,
         protected=bool(under),
         provisional=any(m.state is MeasureState.PROVISIONAL for m in under),
-        overdue=any(warning(_last_day(m), today) == "overdue" for m in under),
+        overdue=any(warning(ends_of(m), today) == "overdue" for m in under),
         suppressions=tuple(s for s in held if s.atena_no == atena_no),
         measures=tuple(under) if in_full else (),
         asked=tuple(dict.fromkeys(asked[m.measure_no][1] for m in under if m.measure_no in asked)),
     )
-
-
-def _last_day(measure: Measure) -> dt.date | None:
-    """終了年月日; of a measure that came over from an incumbent without one, what its first day says."""
-    content = measure.content
-    if measure.state is MeasureState.PROVISIONAL:
-        return content.provisional_until
-    return content.ends_on or (last_day(content.starts_on) if content.starts_on is not None else None)
 
 
 async def protection(op: Operation, atena_no: str) -> Protection:
@@ -124,7 +117,7 @@ async def renew_protection(op: Operation, measure_no: int) -> dt.date:
     A measure past its last day is renewed without a gap. Raises Invalid `registry.too_early_to_renew`.
     """
     now = await latest(op, measure_no)
-    ends_on = _last_day(now)
+    ends_on = ends_of(now)
     if now.state is not MeasureState.IN_FORCE or ends_on is None:
         raise Invalid("registry.measure_state", "only a measure in force can be renewed")
     if today_in_japan(op.now) < renewable_from(ends_on):
@@ -141,7 +134,7 @@ async def protection_alerts(op: Operation) -> tuple[tuple[Measure, str], ...]:
     today = today_in_japan(op.now)
     found: list[tuple[Measure, str]] = []
     for measure in await protection_store.latest_measures(op, ended=False):
-        if told := warning(_last_day(measure), today):
+        if told := warning(ends_of(measure), today):
             op.touch(measure.content.atena_no)
             found.append((measure, told))
     return tuple(found)
