@@ -336,3 +336,25 @@ async def test_a_correction_gives_nobody_the_items_of_the_other_kind(desk: Desk)
     for atena_no, version_no, items, code in tries:
         correct = Correct(occurred_on=DAY, atena_no=atena_no, version_no=version_no, items=items)
         assert await _refused(desk, correct) == {f"registry.{code}"}
+
+
+async def test_a_place_is_given_to_nobody_outside_the_household_in_silence(desk: Desk) -> None:
+    """続柄: a 世帯主 named by a slip of the hand, who lives elsewhere, is told and not passed over."""
+    home = family(
+        newcomer("位　夫", "世帯主"), newcomer("位　妻", "妻"), newcomer("位　子", "子", RegistryDate(2010, 1, 1))
+    )
+    husband, wife, child = (await desk.make(home)).new_atena_nos
+    (stranger,) = (await desk.make(family(newcomer("位　他", "世帯主"), address=FAR))).new_atena_nos
+    when = RegistryDate(2026, 11, 15)
+    positions = (
+        Position(atena_no=wife, relationship="世帯主"),
+        Position(atena_no=child, relationship="子"),
+        Position(atena_no=stranger, relationship="同居人"),
+    )
+    changes: tuple[Change, ...] = (
+        Death(occurred_on=when, atena_no=husband, positions=positions),
+        MoveOut(occurred_on=when, atena_nos=(husband,), destination=TOKYO, positions=positions),
+        Relocate(occurred_on=when, atena_nos=(husband,), address=FAR, positions=positions),
+    )
+    for change in changes:
+        assert await _refused(desk, change) == {"registry.not_a_member"}

@@ -28,7 +28,8 @@ def check(change: Death, scene: Scene) -> Findings:
     held = scene.now(change.atena_no, _day(change, scene))
     if change.reason == "removal_nationality_lost" and held is not None and held.kind is Kind.FOREIGN:
         found += rules.error("registry.not_for_foreigner", "reason")
-    return found
+    home = (held.setai_no,) if held is not None else ()
+    return rules.total((found, rules.check_positions(scene, change.positions, home, _day(change, scene))))
 
 
 def _day(change: Death, scene: Scene) -> dt.date:

@@ -38,6 +38,7 @@ def check(change: MoveOut, scene: Scene) -> Findings:
     held = [h for h in (scene.now(a, day) for a in change.atena_nos) if h is not None]
     if len({h.setai_no for h in held}) > 1:
         parts.append(rules.error("registry.two_households", "atena_nos"))
+    parts.append(rules.check_positions(scene, change.positions, {h.setai_no for h in held}, day))
     return rules.total(parts)
 
 

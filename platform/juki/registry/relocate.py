@@ -47,6 +47,8 @@ def check(change: Relocate, scene: Scene) -> Findings:
         parts.append(rules.error("registry.unknown_household", "setai_no"))
     if any(h.address is not None and h.address.address == change.address for h in held):
         parts.append(rules.alert("registry.same_address", "address"))
+    homes = {h.setai_no for h in held} | {change.setai_no}
+    parts.append(rules.check_positions(scene, change.positions, homes, day))
     return rules.total(parts)
 
 

@@ -23,6 +23,7 @@ from juki.registry.change import (
     Findings,
     Newcomer,
     NumberSource,
+    Position,
     Reception,
     Source,
 )
@@ -205,6 +206,14 @@ def check_resident(scene: Scene, atena_no: str, day: dt.date, field: str) -> Fin
     if any(v.status is not Status.RESIDENT for v in later):
         return alert("registry.leaving", field)
     return Findings()
+
+
+def check_positions(scene: Scene, positions: Iterable[Position], households: Iterable[str], day: dt.date) -> Findings:
+    """続柄 is given to whoever lives in the households of the form on that day, and to nobody else."""
+    members = {atena_no for setai_no in households for atena_no in scene.members(setai_no, day)}
+    if all(position.atena_no in members for position in positions):
+        return Findings()
+    return error("registry.not_a_member", "positions")
 
 
 def check_outcome(scene: Scene, fresh: Iterable[Record], *, head_gone: bool = False) -> Findings:
