@@ -159,11 +159,11 @@ def columns() -> list[Column]:
 def tokens(index: Indexer, person: Person) -> list[int]:
     """Everything the database sees of one resident."""
     return [
-        index.name_tag("family", person.family, person.household),
-        index.name_tag("full", person.family + person.given, person.number),
-        *index.kana_tokens(person.family_kana, person.given_kana, person.household, person.number),
-        *index.birth_tokens(person.birth, person.number),
-        *index.address_tokens(person.address, person.household),
+        *index.name_column("family", [person.family], [person.household]),
+        *index.name_column("full", [person.family + person.given], [person.number]),
+        *index.kana_column([person.family_kana], [person.given_kana], [person.household], [person.number])[0],
+        *index.birth_column([person.birth], [person.number])[0],
+        *index.address_column([person.address], [person.household])[0],
     ]
 
 

@@ -30,12 +30,12 @@ SPREADS = st.integers(0, 10**10 - 1).map("{:010d}".format)
 
 @given(NAMES, SPREADS, st.sampled_from(["family", "full"]))
 def test_a_name_search_asks_for_the_tag_that_a_row_has(name: str, spread: str, field: str) -> None:
-    assert INDEX.name_tag(field, name, spread) in INDEX.name_tags(field, name)
+    assert INDEX.name_column(field, [name], [spread])[0] in INDEX.name_tags(field, name)
 
 
 @given(KANA, KANA, SPREADS)
 def test_every_prefix_of_both_kana_finds_the_row(family: str, given_name: str, spread: str) -> None:
-    stored = set(INDEX.kana_tokens(family, given_name, spread))
+    stored = set(INDEX.kana_column([family], [given_name], [spread], [spread])[0])
     for a in range(len(family) + 1):
         for b in range(len(given_name) + 1):
             if a or b:
@@ -46,7 +46,7 @@ def test_every_prefix_of_both_kana_finds_the_row(family: str, given_name: str, s
 @given(st.dates(), SPREADS)
 def test_year_month_and_date_find_the_row(day: object, spread: str) -> None:
     iso = str(day)
-    stored = set(INDEX.birth_tokens(iso, spread))
+    stored = set(INDEX.birth_column([iso], [spread])[0])
     parts = [int(part) for part in iso.split("-")]
     for length in (1, 2, 3):
         assert all(stored & set(any_of) for any_of in INDEX.birth_query(*parts[:length]))
@@ -54,7 +54,7 @@ def test_year_month_and_date_find_the_row(day: object, spread: str) -> None:
 
 @pytest.mark.parametrize("iso", ["1940-00-00", "1940-02-00", "1940-02-31", "0000-00-00", "9999-12-31"])
 def test_unknown_and_impossible_days_are_found_as_written(iso: str) -> None:
-    stored = set(INDEX.birth_tokens(iso, "1"))
+    stored = set(INDEX.birth_column([iso], ["1"])[0])
     year, month, day = (int(part) for part in iso.split("-"))
     assert stored & set(INDEX.birth_query(year, month, day)[0])
     assert stored & set(INDEX.birth_query(year)[0])
@@ -72,7 +72,7 @@ def test_unknown_and_impossible_days_are_found_as_written(iso: str) -> None:
     ],
 )
 def test_an_address_is_found_however_its_numbers_are_written(written: str, asked: str) -> None:
-    stored = set(INDEX.address_tokens(written, "1"))
+    stored = set(INDEX.address_column([written], ["1"])[0])
     assert all(stored & set(any_of) for any_of in INDEX.address_query(asked))
 
 
@@ -121,11 +121,11 @@ def test_tokens_fit_the_columns_they_are_stored_in() -> None:
     """int4 and bytea(16)."""
     for n in range(2000):
         row = (
-            INDEX.name_tag("family", f"佐藤{n}", str(n)),
-            INDEX.name_tag("full", f"佐藤{n}", str(n)),
-            *INDEX.kana_tokens("サトウ", "ハナコ", str(n)),
-            *INDEX.birth_tokens("1980-04-01", str(n)),
-            *INDEX.address_tokens("平字梅本21番地", str(n)),
+            INDEX.name_column("family", [f"佐藤{n}"], [str(n)])[0],
+            INDEX.name_column("full", [f"佐藤{n}"], [str(n)])[0],
+            *INDEX.kana_column(["サトウ"], ["ハナコ"], [str(n)], [str(n)])[0],
+            *INDEX.birth_column(["1980-04-01"], [str(n)])[0],
+            *INDEX.address_column(["平字梅本21番地"], [str(n)])[0],
         )
         struct.pack(f"{len(row)}i", *row)
         assert len(row) == 13
@@ -135,8 +135,8 @@ def test_tokens_fit_the_columns_they_are_stored_in() -> None:
 def test_a_household_with_one_name_has_one_tag() -> None:
     """Who lives together stands in the clear; were their tags to differ, households would tell which tags are one name."""
     for household in map(str, range(50)):
-        assert len({INDEX.name_tag("family", "佐藤", household) for _ in range(4)}) == 1
-    assert len({INDEX.name_tag("family", "佐藤", str(h)) for h in range(500)}) > 100
+        assert len({INDEX.name_column("family", ["佐藤"], [household])[0] for _ in range(4)}) == 1
+    assert len({INDEX.name_column("family", ["佐藤"], [str(h)])[0] for h in range(500)}) > 100
 
 
 def test_longer_tokens_lie_inside_shorter_ones() -> None:
@@ -144,7 +144,7 @@ def test_longer_tokens_lie_inside_shorter_ones() -> None:
     parents: dict[int, int] = {}
     for household in range(400):
         for family in ("サトウ", "サトミ", "サイトウ", "スズキ", "オノ"):
-            one, two, three = INDEX.kana_tokens(family, "ハナコ", str(household))[:3]
+            one, two, three = INDEX.kana_column([family], ["ハナコ"], [str(household)], [str(household)])[0][:3]
             assert parents.setdefault(three, two) == two
             assert parents.setdefault(two, one) == one
 

@@ -18,14 +18,14 @@ from juki.vault.ring import TenantRing
 
 INDEXED: Final[dict[str, Callable[[Indexer], object]]] = {
     "unique": lambda i: i.unique("my_number", "123456789018"),
-    "family": lambda i: i.name_tag("family", "渡辺", "0000000012"),
-    "full": lambda i: i.name_tag("full", "渡辺　花子", "0000000013"),
+    "family": lambda i: i.name_column("family", ["渡辺"] * 2, ["0000000012"] * 2),
+    "full": lambda i: i.name_column("full", ["渡辺　花子"] * 2, ["0000000013"] * 2),
     "names": lambda i: i.name_tags("family", "渡辺"),
-    "kana": lambda i: i.kana_tokens("ワタナベ", "ハナコ", "0000000012", "0000000013"),
+    "kana": lambda i: i.kana_column(["ワタナベ"], ["ハナコ"], ["0000000012"], ["0000000013"]),
     "kana asked": lambda i: i.kana_query("ワタ", "ハ"),
-    "birth": lambda i: i.birth_tokens("1980-04-01", "0000000013"),
+    "birth": lambda i: i.birth_column(["1980-04-01"], ["0000000013"]),
     "birth asked": lambda i: i.birth_query(1980, 4),
-    "address": lambda i: i.address_tokens("福島県いわき市平字梅本21", "0000000012"),
+    "address": lambda i: i.address_column(["福島県いわき市平字梅本21"], ["0000000012"]),
     "address asked": lambda i: i.address_query("福島県いわき市平字梅本21"),
 }
 EVERY_LINE: Final = 150

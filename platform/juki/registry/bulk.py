@@ -24,9 +24,9 @@ from juki.registry.index import (
     NUMBER_COLUMNS,
     NUMBER_TYPES,
     BlindIndex,
-    index_row,
-    number_rows,
-    numbers_of,
+    by_row,
+    number_columns,
+    search_columns,
     searchable,
 )
 from juki.registry.measures import SupportMeasure
@@ -48,7 +48,7 @@ COPY_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "resident_number_a": NUMBER_COLUMNS,
     "resident_number_b": NUMBER_COLUMNS,
 }
-"""Table -> columns in the order in which `copy_rows` and `index_rows` give them."""
+"""Table -> columns in the order in which `copy_rows` gives them."""
 
 COPY_TYPES: Final[dict[str, tuple[str, ...]]] = {
     "resident_version": store.VERSION_TYPES,
@@ -76,24 +76,14 @@ def copy_rows(
     rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record, packed)]}
     indexers = ring.write_indexes()
     for slot in slots if slots is not None else tuple(indexers):
-        rows |= index_rows(indexers[slot], slot, record, indexed=indexed)
+        rows[f"resident_index_{slot}"] = by_row(search_columns(indexers[slot], [record] if indexed else []))
+        rows[f"resident_number_{slot}"] = by_row(number_columns(indexers[slot], [record]))
     return rows
-
-
-def index_rows(
-    indexer: BlindIndex, slot: str, record: Record, *, indexed: bool = True
-) -> dict[str, list[tuple[object, ...]]]:
-    """Table -> rows of one version in one slot: for an import, and for filling the other slot when an index key is rotated."""
-    row = index_row(indexer, record) if indexed else None
-    return {
-        f"resident_index_{slot}": [row] if row is not None else [],
-        f"resident_number_{slot}": [*number_rows(indexer, record)],
-    }
 
 
 def subject_rows(indexer: BlindIndex, measure_no: int, content: SupportMeasure) -> list[tuple[bytes, int]]:
     """Rows of `support_subject` (subject_fp, measure_no) of one version of a measure."""
-    return [(indexer.unique(SUBJECT, atena_no), measure_no) for atena_no in subjects(content)]
+    return [(fingerprint, measure_no) for fingerprint in indexer.uniques(SUBJECT, subjects(content))]
 
 
 def version_columns(
@@ -117,20 +107,13 @@ def event_columns(
 def index_columns(indexer: BlindIndex, slot: str, records: Sequence[Record]) -> dict[str, list[Sequence[object]]]:
     """Table -> columns of one slot for whole residents, whose versions stand together, oldest first: an index row where
     something to search by is new, every number once."""
-    rows: list[tuple[object, ...]] = []
-    numbers: dict[tuple[str, str, str], None] = {}
+    fresh: list[Record] = []
     for _, versions in groupby(records, key=_atena_no):
         person = list(versions)
-        for version in person if len(person) == 1 else to_index(person):
-            if (row := index_row(indexer, version)) is not None:
-                rows.append(row)
-        for version in person:
-            for kind, number in numbers_of(version):
-                numbers[kind, number, version.atena_no] = None
-    found = [(kind, indexer.unique(kind, number), atena_no) for kind, number, atena_no in numbers]
+        fresh += person if len(person) == 1 else to_index(person)
     return {
-        f"resident_index_{slot}": list(zip(*rows, strict=True)),
-        f"resident_number_{slot}": list(zip(*found, strict=True)),
+        f"resident_index_{slot}": search_columns(indexer, fresh),
+        f"resident_number_{slot}": number_columns(indexer, records),
     }
 
 

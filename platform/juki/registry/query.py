@@ -128,6 +128,8 @@ def matches(wanted: Terms, basic: Basic | None, address: Address | None) -> bool
 
 def names_of(basic: Basic) -> tuple[str, ...]:
     """Every name a resident may be asked for: 氏名, 漢字, ローマ字, 通称, and 旧氏 with the given name."""
+    if not (basic.name_kanji or basic.name_roman or basic.alias or basic.former_surname):  # as most have none
+        return (basic.name,) if basic.name else ()
     names = [basic.name, basic.name_kanji, basic.name_roman, basic.alias]
     if basic.former_surname:
         given = basic.name.split("　", 1)[1:]
@@ -137,6 +139,8 @@ def names_of(basic: Basic) -> tuple[str, ...]:
 
 def kanas_of(basic: Basic) -> tuple[str, ...]:
     """Every reading a resident may be asked for."""
+    if not (basic.alias_kana or basic.name_katakana or basic.former_surname_kana):
+        return (basic.name_kana,) if basic.name_kana else ()
     kanas = [basic.name_kana, basic.alias_kana, basic.name_katakana]
     if basic.former_surname_kana:
         given = basic.name_kana.replace(" ", "　").split("　", 1)[1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, LiteralString
 
 from juki.registry import store
-from juki.registry.index import index_row, number_rows
+from juki.registry.index import by_row, number_columns, search_columns
 from juki.registry.measures import SupportMeasure
 from juki.registry.protection_store import SUBJECT, subjects
 from juki.tenancy import Connection, Tenant
@@ -36,13 +36,9 @@ def refill_residents(connection: Connection, tenant: Tenant, ring: TenantRing, s
     indexer = ring.write_indexes()[slot]
     other = "a" if slot == "b" else "b"
     found = connection.execute(_qualified(_VERSIONS, other, tenant), {"first": first, "last": last}).fetchall()
-    names: list[tuple[object, ...]] = []
-    numbers: set[tuple[str, bytes, str]] = set()
-    for *row, is_indexed in found:
-        record = store.open_record(ring, row, _INDEXED_GROUPS)
-        numbers |= set(number_rows(indexer, record))
-        if is_indexed and (entry := index_row(indexer, record)) is not None:
-            names.append(entry)
+    records = [store.open_record(ring, row, _INDEXED_GROUPS) for row in found]
+    names = by_row(search_columns(indexer, [record for record, row in zip(records, found, strict=True) if row[-1]]))
+    numbers = by_row(number_columns(indexer, records))
     cursor = connection.cursor()
     cursor.executemany(
         _qualified(

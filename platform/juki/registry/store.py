@@ -12,7 +12,7 @@ import msgspec
 from juki.audit import Operation
 from juki.dates import RegistryDate, today_in_japan
 from juki.problem import Conflict
-from juki.registry.index import index_row, number_rows
+from juki.registry.index import by_row, number_columns, search_columns
 from juki.registry.resident import GROUPS, Kind, Record, Status
 from juki.registry.timeline import Event, EventDetail
 from juki.tenancy import TenantSession
@@ -363,7 +363,6 @@ async def add_versions(op: Operation, fresh: Sequence[Record], reindex: Iterable
         raise Conflict("registry.stale", "somebody changed this record first", remedy="open it again") from None
     wanted = list(reindex)
     for slot, indexer in op.ring.write_indexes().items():
-        rows = [row for row in (index_row(indexer, record) for record in wanted) if row is not None]
         keys = ("atena_no", "version_no", "family_fp", "full_fp", "other_fp", "kana_fp", "birth_fp", "address_fp")
         await op.session.execute_many(
             in_slot(
@@ -372,9 +371,9 @@ async def add_versions(op: Operation, fresh: Sequence[Record], reindex: Iterable
                 "%(other_fp)s::bigint[], %(kana_fp)s::integer[], %(birth_fp)s::integer[], %(address_fp)s::integer[])",
                 slot,
             ),
-            [dict(zip(keys, row, strict=True)) for row in rows],
+            [dict(zip(keys, row, strict=True)) for row in by_row(search_columns(indexer, wanted))],
         )
-        numbers = {row for record in fresh for row in number_rows(indexer, record)}
+        numbers = by_row(number_columns(indexer, fresh))
         await op.session.execute_many(
             in_slot(
                 "INSERT INTO {t}.resident_number_{slot} (kind, number_fp, atena_no) "

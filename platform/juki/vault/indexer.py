@@ -15,6 +15,7 @@ import hashlib
 import math
 import re
 import struct
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
@@ -69,10 +70,18 @@ class Mac:
 
     def __call__(self, message: bytes) -> bytes:
         """32 bytes."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(message)
-        outer.update(inner.digest())
-        return outer.digest()
+        return self.column((message,))[0]
+
+    def column(self, messages: Iterable[bytes]) -> list[bytes]:
+        """32 bytes for each message."""
+        inner_copy, outer_copy = self._inner.copy, self._outer.copy
+        found: list[bytes] = []
+        for message in messages:
+            inner, outer = inner_copy(), outer_copy()
+            inner.update(message)
+            outer.update(inner.digest())
+            found.append(outer.digest())
+        return found
 
 
 class _Plan(NamedTuple):
@@ -111,10 +120,19 @@ class _Tree:
         assert outer is not None  # noqa: S101 (a value has at least one level)
         return outer
 
-    def tag(self, value: str, slices: int, pick: int) -> int:
-        """One bucket of a value in a tree of one level, kept nowhere: for values that hardly repeat."""
-        _, start, step, _ = _FOUR_NUMBERS(self._mac(f"0|{value}".encode()))
-        return self._marks[0] | (start + pick % slices * (step | 1)) % self.fanouts[0]
+    def tags(self, values: Sequence[str], slices: Iterable[int], picks: Iterable[int]) -> list[int]:
+        """One bucket of each value in a tree of one level, kept nowhere: for values that hardly repeat."""
+        mark, fanout = self._marks[0], self.fanouts[0]
+        drawn = map(_FOUR_NUMBERS, self._mac.column([f"0|{value}".encode() for value in values]))
+        return [
+            mark | (start + pick % count * (step | 1)) % fanout
+            for (_, start, step, _), count, pick in zip(drawn, slices, picks, strict=True)
+        ]
+
+    def paths(self, plans: Iterable[_Plan], picks: Iterable[int]) -> list[tuple[int, ...]]:
+        """`path` of each plan."""
+        path = self.path
+        return [plan.paths.get(pick % plan.slices) or path(plan, pick) for plan, pick in zip(plans, picks, strict=True)]
 
     def path(self, plan: _Plan, pick: int) -> tuple[int, ...]:
         """Stored integers of one of a value's buckets and of those around it, outermost first."""
@@ -141,6 +159,9 @@ class _Tree:
         return list(dict.fromkeys(self.path(plan, pick)[-1] for pick in range(plan.slices)))
 
 
+_Month = tuple[tuple[int, int], int, list[int]]
+
+
 class _Deal:
     """Buckets of birth dates. Dates are known beforehand and nearly as common as their neighbours, so they are dealt like
     cards: in each of four deals every 16 neighbouring years go to 16 different buckets, the 12 months of a year to 12, the
@@ -150,25 +171,30 @@ class _Deal:
     def __init__(self, root: bytes | bytearray, mark: int) -> None:
         self._mac = Mac(derive(root, "index", "birth"))
         self._marks = tuple((mark * 4 + level) << 24 for level in range(_LEVELS_MAX))
-        self._months: dict[str, list[tuple[tuple[int, int], int, list[int]]]] = {}
+        self._months: dict[str, list[_Month]] = {}
         self._orders: dict[tuple[str, int, int], list[int]] = {}
 
-    def path(self, iso: str, pick: int) -> tuple[int, ...]:
-        """Stored integers of year, month and date in one deal."""
-        deals = self._months.get(iso[:7])
-        if deals is None:
-            deals = [self._month(deal, int(iso[:4]), int(iso[5:7])) for deal in range(BIRTH_DEALS)]
-            remember(self._months, iso[:7], deals)
-        around, first, days = deals[pick % BIRTH_DEALS]
-        return (*around, first + days[int(iso[8:10]) % DAY_BUCKETS])
+    def paths(self, isos: Iterable[str], picks: Iterable[int]) -> list[tuple[int, ...]]:
+        """Stored integers of year, month and date of each date in one deal."""
+        known, draw = self._months, self._draw
+        found: list[tuple[int, ...]] = []
+        for iso, pick in zip(isos, picks, strict=True):
+            around, first, days = (known.get(iso[:7]) or draw(iso[:7]))[pick % BIRTH_DEALS]
+            found.append((*around, first + days[int(iso[8:10]) % DAY_BUCKETS]))
+        return found
 
     def tokens(self, iso: str) -> list[int]:
         """All buckets of a year, a month (YYYY-MM) or a date."""
         level = (len(iso) - 4) // 3
         whole = iso + "-00-00"[len(iso) - 4 :]
-        return [self.path(whole, deal)[level] for deal in range(BIRTH_DEALS)]
+        return [path[level] for path in self.paths([whole] * BIRTH_DEALS, range(BIRTH_DEALS))]
 
-    def _month(self, deal: int, year: int, month: int) -> tuple[tuple[int, int], int, list[int]]:
+    def _draw(self, month: str) -> list[_Month]:
+        deals = [self._month(deal, int(month[:4]), int(month[5:7])) for deal in range(BIRTH_DEALS)]
+        remember(self._months, month, deals)
+        return deals
+
+    def _month(self, deal: int, year: int, month: int) -> _Month:
         """Stored year and month, and what the days of the month are counted from in which order."""
         stratum, place = divmod(year, YEARS_PER_STRATUM)
         of_year = deal * YEARS_PER_STRATUM + self._known_order("y", deal, stratum, YEARS_PER_STRATUM)[place]
@@ -217,11 +243,14 @@ class Indexer:
         self._deals = _Held({"birth": _Deal(root, _MARKS["birth"])})
         self._spreads: dict[str, tuple[int, ...]] = {}
         self._plans: dict[tuple[str, str], _Plan] = {}
-        self._last_address: tuple[tuple[str, str] | None, tuple[int, ...]] = (None, ())
         self._wiped = False
 
     def unique(self, index: str, value: str) -> bytes:
         """16 bytes for a value that only one person has (個人番号, 住民票コード, card and certificate numbers)."""
+        return self.uniques(index, (value,))[0]
+
+    def uniques(self, index: str, values: Iterable[str]) -> list[bytes]:
+        """`unique` of each value."""
         mac = self._unique.get(index)
         if mac is None:
             self._check_live()
@@ -229,35 +258,38 @@ class Indexer:
             if self._wiped:  # meanwhile: of zeros, or the last of a key that must be gone
                 self._unique.clear()
                 raise Purged(detail="index")
-        return mac(value.encode())[:16]
+        return [whole[:16] for whole in mac.column(value.encode() for value in values)]
 
-    def name_tag(self, field: str, folded: str, spread: str) -> int:
-        """The integer to store for one row: `field` "family" spread by 世帯番号, or "full" spread by 宛名番号."""
-        picks = self._spreads.get(spread) or self._spread(spread)
+    def name_column(self, field: str, folded: Sequence[str], spreads: Sequence[str]) -> list[int]:
+        """The integer to store for each row: `field` "family" spread by 世帯番号, or "full" spread by 宛名番号."""
+        picks = self._picks(field, spreads)
         if field == "full":
             self._check_live()
-            joined = "".join(folded.split())
-            return self._trees[field].tag(joined, _full_slices(joined), picks[_MARKS[field]])
-        plan = self._plans.get((field, folded)) or self._name_plan(field, folded)
-        return self._trees[field].path(plan, picks[_MARKS[field]])[0]
+            joined = ["".join(name.split()) for name in folded]
+            return self._trees[field].tags(joined, map(_full_slices, joined), picks)
+        known, plan = self._plans, self._name_plan
+        plans = [known.get((field, name)) or plan(field, name) for name in folded]
+        return [path[0] for path in self._trees[field].paths(plans, picks)]
 
     def name_tags(self, field: str, folded: str) -> list[int]:
         """Every tag that rows of this name may carry: query `tag = ANY(tags)`, then open and compare."""
         plan = self._name_plan(field, folded)
         return self._trees[field].tokens(plan)
 
-    def kana_tokens(self, family: str, given: str, spread: str, person: str = "") -> list[int]:
-        """Six integers for an int[] with GIN: three for the family name, three for the given name (kana search keys).
+    def kana_column(
+        self, families: Sequence[str], givens: Sequence[str], spreads: Sequence[str], persons: Sequence[str]
+    ) -> list[tuple[int, ...]]:
+        """Six integers a row for an int[] with GIN: three for the family name, three for the given name (kana search keys).
 
-        `spread` is the 世帯番号 and places the family name, `person` the 宛名番号 and places the given name.
+        `spreads` are the 世帯番号 and place the family names, `persons` the 宛名番号 and place the given names.
         """
-        tokens: list[int] = []
-        for field, kana, by in (("kana.family", family, spread), ("kana.given", given, person or spread)):
-            picks = self._spreads.get(by) or self._spread(by)
-            head = kana[:_LEVELS_MAX]
-            plan = self._plans.get((field, head)) or self._plan(field, head, _kana_prefixes(head))
-            tokens += self._trees[field].path(plan, picks[_MARKS[field]])
-        return tokens
+        known, plan = self._plans, self._kana_plan
+        sides: list[list[tuple[int, ...]]] = []
+        for field, kanas, by in (("kana.family", families, spreads), ("kana.given", givens, persons)):
+            heads = [kana[:_LEVELS_MAX] for kana in kanas]
+            plans = [known.get((field, head)) or plan(field, head) for head in heads]
+            sides.append(self._trees[field].paths(plans, self._picks(field, by)))
+        return [family + given for family, given in zip(*sides, strict=True)]
 
     def kana_query(self, family_prefix: str, given_prefix: str = "") -> list[list[int]]:
         """Lists of tokens; a row matches where its tokens overlap (`&&`) each list. Open and compare the candidates."""
@@ -273,11 +305,12 @@ class Indexer:
         """Tokens of rows whose family name is just this, where it is shorter than what is indexed of one."""
         return self._query("kana.family", _kana_prefixes(family))
 
-    def birth_tokens(self, iso: str, spread: str) -> list[int]:
-        """Three integers (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by 宛名番号."""
-        picks = self._spreads.get(spread) or self._spread(spread)
+    def birth_column(self, isos: Sequence[str], persons: Sequence[str]) -> list[tuple[int, ...]]:
+        """Three integers a row (year, year-month, whole date) of a YYYY-MM-DD with 00 for unknown parts; spread by
+        宛名番号."""
+        picks = self._picks("birth", persons)
         self._check_live()
-        return list(self._deals["birth"].path(iso, picks[_MARKS["birth"]]))
+        return self._deals["birth"].paths(isos, picks)
 
     def birth_query(self, year: int, month: int | None = None, day: int | None = None) -> list[list[int]]:
         """Lists of tokens as in `kana_query`, for a year, a month of a year or a whole date (0 = unknown part)."""
@@ -286,20 +319,12 @@ class Indexer:
             return [self._deals["birth"].tokens(f"{year:04d}")]
         return [self._deals["birth"].tokens(f"{year:04d}-{month:02d}" + ("" if day is None else f"-{day:02d}"))]
 
-    def address_tokens(self, folded: str, spread: str) -> list[int]:
-        """Two integers: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by 世帯番号."""
-        known, path = self._last_address
-        if known != (folded, spread):  # the members of a household come one after the other
-            picks = self._spreads.get(spread) or self._spread(spread)
-            plan = self._plans.get(("address", folded)) or self._plan(
-                "address", folded, _address_prefixes(*split_address(folded))
-            )
-            path = self._trees["address"].path(plan, picks[_MARKS["address"]])
-            self._last_address = (folded, spread), path
-            if self._wiped:
-                self._last_address = (None, ())
-                raise Purged(detail="index")
-        return list(path)
+    def address_column(self, folded: Sequence[str], spreads: Sequence[str]) -> list[tuple[int, ...]]:
+        """Two integers a row: 町・字 with the first number after it (丁目 or 番地), and with the second; spread by
+        世帯番号."""
+        known, plan = self._plans, self._address_plan
+        plans = [known.get(("address", text)) or plan(text) for text in folded]
+        return self._trees["address"].paths(plans, self._picks("address", spreads))
 
     def address_query(self, folded: str) -> list[list[int]]:
         """Lists of tokens as in `kana_query`: 町・字 whole, and at least the number after it.
@@ -317,7 +342,6 @@ class Indexer:
         if self._wiped:
             return
         self._wiped = True
-        self._last_address = (None, ())
         wipe(self._root)
         for held in (self._unique, self._macs, self._trees, self._deals, self._spreads, self._plans):
             held.clear()
@@ -325,6 +349,11 @@ class Indexer:
     def _check_live(self) -> None:
         if self._wiped:
             raise Purged(detail="index")
+
+    def _picks(self, field: str, spreads: Iterable[str]) -> list[int]:
+        """The number by which each row chooses among the buckets of its value."""
+        known, draw, mark = self._spreads, self._spread, _MARKS[field]
+        return [(known.get(spread) or draw(spread))[mark] for spread in spreads]
 
     def _spread(self, spread: str) -> tuple[int, ...]:
         self._check_live()
@@ -341,6 +370,12 @@ class Indexer:
         plan = tree.plan((joined,), (_slices(priors.family_shares().get(joined, 0.0), tree.sizes[0], NAME_SLICES),))
         remember(self._plans, (field, folded), plan)
         return plan
+
+    def _kana_plan(self, field: str, head: str) -> _Plan:
+        return self._plan(field, head, _kana_prefixes(head))
+
+    def _address_plan(self, folded: str) -> _Plan:
+        return self._plan("address", folded, _address_prefixes(*split_address(folded)))
 
     def _plan(self, field: str, value: str, prefixes: tuple[str, ...]) -> _Plan:
         self._check_live()
@@ -365,8 +400,13 @@ def _slices(share: float, buckets: int, per_bucket: int) -> int:
     return min(buckets, max(1, math.ceil(share * buckets * per_bucket)))
 
 
+@lru_cache(1 << 15)
+def _slices_of_share(share: float) -> int:
+    return _slices(share, FULL_BUCKETS, NAME_SLICES)
+
+
 def _full_slices(joined: str) -> int:
-    return _slices(priors.full_name_share(joined), FULL_BUCKETS, NAME_SLICES)
+    return _slices_of_share(priors.full_name_share(joined))
 
 
 def _kana_prefixes(kana: str) -> tuple[str, ...]:

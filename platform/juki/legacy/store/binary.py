@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import struct
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import chain, repeat
 from typing import Any, Final
 
@@ -23,18 +22,15 @@ _TRUE: Final = b"\0\0\0\1\1"
 _FALSE: Final = b"\0\0\0\1\0"
 _EPOCH_DAY: Final = dt.date(2000, 1, 1).toordinal()
 _EPOCH: Final = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-_SECONDS_PER_DAY: Final = 86_400
-_MICROSECONDS: Final = 1_000_000
+_MICROSECOND: Final = dt.timedelta(microseconds=1)
 _OID_INT4: Final = 23
 _OID_INT8: Final = 20
-_INT4_MASK: Final = 0xFFFFFFFF
 
 _short: Final = struct.Struct(">h").pack
 _length: Final = struct.Struct(">i").pack
 _int4: Final = struct.Struct(">ii").pack
 _int8: Final = struct.Struct(">iq").pack
 _LENGTHS: Final = tuple(_length(n) for n in range(4096))
-_LENGTHS_KNOWN: Final = len(_LENGTHS)
 
 
 def stream(types: Sequence[str], columns: Columns) -> bytes:
@@ -46,72 +42,86 @@ def stream(types: Sequence[str], columns: Columns) -> bytes:
     return b"".join(chain((_SIGNATURE,), chain.from_iterable(cells), (_TRAILER,)))
 
 
-def _sized(value: bytes) -> bytes:
-    return (_LENGTHS[len(value)] if len(value) < _LENGTHS_KNOWN else _length(len(value))) + value
-
-
-def _bytea(column: Sequence[bytes | None]) -> list[bytes]:
+def _sized(values: Sequence[bytes]) -> list[bytes]:
     lengths = _LENGTHS
-    if max((len(v) for v in column if v is not None), default=0) < _LENGTHS_KNOWN:
-        return [_NULL if v is None else lengths[len(v)] + v for v in column]
-    return [_NULL if v is None else _sized(v) for v in column]
+    try:
+        return [lengths[len(value)] + value for value in values]
+    except IndexError:
+        return [_length(len(value)) + value for value in values]
 
 
-def _text(column: Sequence[str | None]) -> list[bytes]:
-    return [_NULL if v is None else _sized(v.encode()) for v in column]
+def _filled(encode: Callable[[Sequence[Any]], list[bytes]]) -> Callable[[Sequence[Any]], list[bytes]]:
+    """An encoder of columns with NULL in them, of one that knows none."""
+
+    def with_nulls(column: Sequence[Any]) -> list[bytes]:
+        if None not in column:
+            return encode(column)
+        cells = iter(encode([value for value in column if value is not None]))
+        return [_NULL if value is None else next(cells) for value in column]
+
+    return with_nulls
 
 
-def _repeating(one: Callable[[Any], bytes]) -> Callable[[Sequence[Any]], list[bytes]]:
-    """An encoder for a column whose values come again and again."""
+def _repeating(encode: Callable[[Sequence[Any]], list[bytes]]) -> Callable[[Sequence[Any]], list[bytes]]:
+    """An encoder for a column whose values may come again and again: each once."""
 
-    def encode(column: Sequence[Any]) -> list[bytes]:
-        known: dict[Any, bytes] = {value: _NULL if value is None else one(value) for value in set(column)}
-        return [known[value] for value in column]
+    def each_once(column: Sequence[Any]) -> list[bytes]:
+        values = list(set(column))
+        if 2 * len(values) > len(column):
+            return encode(column)
+        return list(map(dict(zip(values, encode(values), strict=True)).__getitem__, column))
+
+    return each_once
+
+
+def _text(column: Sequence[str]) -> list[bytes]:
+    return _sized(list(map(str.encode, column)))
+
+
+def _whole_numbers(bits: int) -> Callable[[Sequence[Any]], list[bytes]]:
+    pack, size = {32: _int4, 64: _int8}[bits], bits // 8
+    return lambda column: list(map(pack, repeat(size), column))
+
+
+def _dates(column: Sequence[dt.date]) -> list[bytes]:
+    return [_int4(4, value.toordinal() - _EPOCH_DAY) for value in column]
+
+
+def _instants(column: Sequence[dt.datetime]) -> list[bytes]:
+    return [_int8(8, (value - _EPOCH) // _MICROSECOND) for value in column]
+
+
+def _arrays(code: str, size: int, oid: int) -> Callable[[Sequence[Any]], list[bytes]]:
+    """Arrays of one dimension: those of one length are laid out together, element by element."""
+
+    def encode_alike(count: int, column: Sequence[Sequence[int]]) -> list[bytes]:
+        if not count:
+            return [_length(12) + struct.pack(">iiI", 0, 0, oid)] * len(column)
+        pack = struct.Struct(f">iiiIii{f'i{code}' * count}").pack
+        head = (20 + (4 + size) * count, 1, 0, oid, count, 1)
+        elements = chain.from_iterable((repeat(size), values) for values in zip(*column, strict=True))
+        return list(map(pack, *map(repeat, head), *elements))
+
+    def encode(column: Sequence[Sequence[int]]) -> list[bytes]:
+        counts = list(map(len, column))
+        cells = {
+            count: iter(encode_alike(count, [v for v, n in zip(column, counts, strict=True) if n == count]))
+            for count in set(counts)
+        }
+        return [next(cells[count]) for count in counts]
 
     return encode
 
 
-def _date(value: dt.date) -> bytes:
-    return _int4(4, value.toordinal() - _EPOCH_DAY)
-
-
-def _timestamptz(value: dt.datetime) -> bytes:
-    span = value - _EPOCH
-    return _int8(8, (span.days * _SECONDS_PER_DAY + span.seconds) * _MICROSECONDS + span.microseconds)
-
-
-@lru_cache(maxsize=1024)
-def _array_of_int4(count: int) -> Callable[..., bytes]:
-    # every element with its length in front is one number of 64 bits
-    return struct.Struct(f">iiiIii{count}Q").pack
-
-
-def _int4_array(value: Sequence[int]) -> bytes:
-    count = len(value)
-    if not count:
-        return _int4(12, 0) + struct.pack(">iI", 0, _OID_INT4)
-    if max(value) > 0x7FFFFFFF or min(value) < -0x80000000:
-        raise OverflowError("int4 out of range")
-    cells = [4 << 32 | (v & _INT4_MASK) for v in value]
-    return _array_of_int4(count)(20 + 8 * count, 1, 0, _OID_INT4, count, 1, *cells)
-
-
-def _int8_array(value: Sequence[int]) -> bytes:
-    count = len(value)
-    if not count:
-        return _int4(12, 0) + struct.pack(">iI", 0, _OID_INT8)
-    return struct.pack(">iiiIii", 20 + 12 * count, 1, 0, _OID_INT8, count, 1) + b"".join([_int8(8, v) for v in value])
-
-
 _ENCODERS: Final[dict[str, Callable[[Sequence[Any]], list[bytes]]]] = {
-    "bool": lambda column: [_NULL if v is None else _TRUE if v else _FALSE for v in column],
-    "int4": lambda column: [_NULL if v is None else _int4(4, v) for v in column],
-    "int8": lambda column: [_NULL if v is None else _int8(8, v) for v in column],
-    "text": _text,
-    "bytea": _bytea,
-    "date": _repeating(_date),
-    "timestamptz": _repeating(_timestamptz),
-    "int4[]": lambda column: [_NULL if v is None else _int4_array(v) for v in column],
-    "int8[]": lambda column: [_NULL if v is None else _int8_array(v) for v in column],
+    "bool": _filled(lambda column: [_TRUE if v else _FALSE for v in column]),
+    "int4": _filled(_whole_numbers(32)),
+    "int8": _filled(_whole_numbers(64)),
+    "text": _filled(_repeating(_text)),
+    "bytea": _filled(_sized),
+    "date": _filled(_repeating(_dates)),
+    "timestamptz": _filled(_repeating(_instants)),
+    "int4[]": _filled(_arrays("i", 4, _OID_INT4)),
+    "int8[]": _filled(_arrays("q", 8, _OID_INT8)),
 }
 """PostgreSQL type -> what makes the cells of a column, length in front."""
