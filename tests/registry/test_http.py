@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.registry.conftest import family, newcomer, reception
+from tests.registry.conftest import family, my_number, newcomer, reception
 from tests.web.counter import IWAKI, Browser, Town, build, open_town, settle
 from tests.web.counter import family as people
 
@@ -92,6 +92,23 @@ async def test_a_move_in_goes_from_form_to_record_over_the_api(counter: tuple[Br
     assert [hit["atena_no"] for hit in found.json()["hits"]] == [atena_no]
     earlier = await call(clerk, "GET", f"/records/{atena_no}?as_of=2026-10-31")
     assert earlier.status_code == 404
+
+
+async def test_a_number_set_right_over_the_api_names_its_source(counter: tuple[Browser, Browser], fleet: Fleet) -> None:
+    """R-1-2.3-NUM-01: the field of the form is `my_number_source`; the answer names it and holds no number."""
+    clerk, _ = counter
+    (atena_no,) = await settle(fleet, people("訂", "テイ")[:1])
+    number = my_number(660_201)
+    change = {
+        "form": "correct", "occurred_on": "R8.11.20", "atena_no": atena_no, "version_no": 1,
+        "items": {"my_number.my_number": number},
+    }  # fmt: skip
+    paper = to_named(reception())
+    told = await call(clerk, "POST", "/changes", {"change": change, "reception": paper})
+    assert (told.status_code, told.json()["fields"]) == (422, {"my_number_source": "registry.my_number_source"})
+    assert number not in told.text
+    done = await call(clerk, "POST", "/changes", {"change": change | {"my_number_source": "card"}, "reception": paper})
+    assert done.status_code == 201, done.text
 
 
 async def test_a_form_sent_twice_is_refused_with_the_number_of_its_case(counter: tuple[Browser, Browser]) -> None:

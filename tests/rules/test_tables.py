@@ -9,10 +9,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.registry.conftest import my_number
 
 from juki import dates
-from juki.registry import rules
-from juki.registry.change import REASONS_OF, Channel, Document, Reception, Source
+from juki.registry import correct, rules
+from juki.registry.change import (
+    REASONS_OF,
+    Amend,
+    Channel,
+    Correct,
+    Document,
+    NumberSource,
+    Reception,
+    Source,
+)
 from juki.registry.measures import (
     NEUTRAL_REFUSAL,
     IssueBlock,
@@ -31,6 +41,7 @@ from juki.registry.measures import (
 from juki.registry.members import is_relationship, order
 from juki.registry.model import Basic, Finding, Findings, Kind, Record, Status
 from juki.registry.reason import CANCELLED_BY, REASONS, Ground, ReasonGroup
+from juki.registry.scene import Scene
 
 HERE = Path(__file__).parent
 
@@ -121,6 +132,36 @@ def test_a_change_that_rests_on_a_request_cannot_be_made_by_authority() -> None:
     for reason in REASONS.values():
         codes = [f.code for f in rules.check_reception(paper, reason).errors]
         assert ("registry.ground_mismatch" in codes) is (reason.ground is Ground.NOTIFICATION)
+
+
+NUMBERS = table("kojin_bango")["行"]
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=[f"{r['様式']}-{r['項目']}-{r['入手元']}" for r in NUMBERS])
+def test_a_number_that_is_set_right_names_where_it_came_from(row: dict[str, str]) -> None:
+    """R-1-2.3-NUM-01: a correction is no way round the sources that an entry must name."""
+    held = Record(
+        atena_no="1",
+        version_no=1,
+        setai_no="2",
+        member_order=1,
+        is_head=True,
+        status=Status.RESIDENT,
+        kind=Kind.JAPANESE,
+        valid_from=dt.date(2026, 4, 1),
+        basic=Basic(name="番号　太郎", birth=dates.RegistryDate(1980, 4, 1)),
+    )
+    scene = Scene(today=dt.date(2026, 11, 20), records={"1": (held,)})
+    given: dict[str, Any] = {
+        "occurred_on": dates.RegistryDate(2026, 11, 20),
+        "atena_no": "1",
+        "items": {row["項目"]: my_number(1) if row["項目"].startswith("my_number") else "番号　次郎"},
+    }
+    given |= {"my_number_source": NumberSource(row["入手元"])} if row["入手元"] else {}
+    if row["様式"] == "誤記修正":
+        assert expected(row, correct.check(Correct(version_no=1, **given), scene, "none"))
+    else:
+        assert expected(row, correct.check_amend(Amend(reason="my_number_amend", **given), scene, "none"))
 
 
 @pytest.mark.parametrize("text", table("tsuzukigara")["使える"])
