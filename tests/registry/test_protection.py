@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -325,6 +326,57 @@ async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_it
     await desk.approve(await desk.do(desk.guardian, lambda op: registry.ask_release(op, atena_no, number, "解消")))
     assert not await refused()
     assert await desk.do(desk.clerk, lambda op: registry.suppressions(op, atena_no)) == ()
+
+
+async def test_nobody_lets_the_same_suppression_go_twice_within_a_day(desk: Desk, other_desk: Desk) -> None:
+    """R-1-B2-DAT-04, R-12-3.2-QUA-01: the second release needs somebody else; nothing is released by the one refused."""
+    for here in (desk, other_desk):
+        await _let_go_again_and_again(here)
+
+
+async def _let_go_again_and_again(here: Desk) -> None:
+    here.fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 0, tzinfo=JST)
+    atena_no = (await here.make(family(newcomer("再解除　太郎", "世帯主")))).new_atena_nos[0]
+    number, another = await _held_from_issue(here, atena_no), await _held_from_issue(here, atena_no)
+
+    async def release(who: Caller, number: int) -> None:
+        await here.do(who, lambda op: registry.release(op, atena_no, number, minutes=30, reason="交付"))
+
+    await release(here.guardian, number)
+    for later in ((20, 10, 10), (20, 11, 0), (21, 10, 29)):
+        here.fleet.clock = lambda later=later: dt.datetime(2026, 11, *later, tzinfo=JST)
+        with pytest.raises(Refused) as caught:
+            await release(here.guardian, number)
+        assert caught.value.code == "registry.release_again"
+    assert not any(s.released for s in await here.do(here.clerk, lambda op: registry.suppressions(op, atena_no)))
+    await release(here.guardian, another)  # another 抑止 of the same person has its own day
+    await release(here.other_guardian, number)
+    here.fleet.clock = lambda: dt.datetime(2026, 11, 21, 10, 30, tzinfo=JST)
+    await release(here.guardian, number)
+    with pytest.raises(Refused):
+        await release(here.other_guardian, number)
+
+
+async def _held_from_issue(here: Desk, atena_no: str) -> int:
+    (number,) = await here.do(
+        here.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.ISSUE, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    return number
+
+
+async def test_two_clicks_at_once_let_a_suppression_go_once(desk: Desk) -> None:
+    """R-12-3.2-QUA-01: of two releases of one person at the same moment the second finds the first."""
+    atena_no = (await desk.make(family(newcomer("同時　解除", "世帯主")))).new_atena_nos[0]
+    number = await _held_from_issue(desk, atena_no)
+
+    async def release() -> None:
+        await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=30, reason="交付"))
+
+    done = await asyncio.gather(release(), release(), release(), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in done) == ["NoneType", "Refused", "Refused"]
 
 
 @pytest.mark.parametrize(("level", "kind"), [(Level.ERROR, "registry.change_suppressed"), (Level.ALERT, "alert")])

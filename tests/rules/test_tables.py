@@ -29,12 +29,14 @@ from juki.registry.measures import (
     Level,
     Process,
     Protection,
+    Release,
     SupportMeasure,
     Suppression,
     Wish,
     issue_block,
     last_day,
     loosened,
+    may_release,
     tightened,
     warning,
 )
@@ -132,6 +134,16 @@ def test_a_change_that_rests_on_a_request_cannot_be_made_by_authority() -> None:
     for reason in REASONS.values():
         codes = [f.code for f in rules.check_reception(paper, reason).errors]
         assert ("registry.ground_mismatch" in codes) is (reason.ground is Ground.NOTIFICATION)
+
+
+AGAIN = table("yokushi_kaijo")["行"]
+
+
+@pytest.mark.parametrize("row", AGAIN, ids=[row["場合"] for row in AGAIN])
+def test_who_may_let_a_suppression_go_for_a_while_follows_the_table(row: dict[str, Any]) -> None:
+    """R-1-B2-DAT-04, R-12-3.2-QUA-01, ADR 0011: once alone; again within a day only by somebody else."""
+    before = [Release(by=by, until=until) for by, until in row["前の解除"]]
+    assert may_release(before, "甲", table("yokushi_kaijo")["今"]) is (row["結果"] == "可")
 
 
 NUMBERS = table("kojin_bango")["行"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -178,6 +179,22 @@ class Suppression(Personal, frozen=True, kw_only=True):
     reason: str
     released: bool = False
     release_asked: bool = False  # a release for good waits for a second person; nothing is lifted meanwhile
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """抑止の一時解除: who let a 抑止 go for a while, and until when."""
+
+    by: str
+    until: dt.datetime
+
+
+RELEASE_PAUSE: Final = dt.timedelta(hours=24)
+"""How long after the end of a temporary release the same person may not let the same 抑止 go again (docs/adr/0011)."""
+
+
+def may_release(releases: Iterable[Release], by: str, now: dt.datetime) -> bool:
+    """抑止の一時解除 by one person: True unless that person let this 抑止 go before and a day has not passed since it came back."""
+    return all(release.by != by or now >= release.until + RELEASE_PAUSE for release in releases)
 
 
 class Protection(Personal, frozen=True, kw_only=True):
