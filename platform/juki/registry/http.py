@@ -18,6 +18,7 @@ from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
 from juki.dates import JST
+from juki.registry.blind import to_confirm
 from juki.registry.change import Change, Reception
 from juki.registry.measures import SupportMeasure
 from juki.registry.named import from_named, to_named
@@ -199,9 +200,10 @@ async def queue(caller: Caller, fleet: Fleet, purpose: str) -> list[dict[str, An
 
 @get("/cases/{case_no:int}", opt=route("change.case", "change.confirm", "照合待ちの確認"))
 async def case(case_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str) -> dict[str, Any]:
-    """仮登録の内容 with before and after."""
+    """仮登録の内容 with before and after; whoever may confirm it is not shown what they have to type again."""
     async with operation(fleet, caller, "change.case", purpose=purpose, right="change.confirm", write=False) as op:
-        return to_named(await registry.case(op, case_no))
+        view = await registry.case(op, case_no)
+        return to_confirm(view) if view.summary.may_confirm else to_named(view)
 
 
 @post("/cases/{case_no:int}/confirm", opt=route("change.confirm", "change.confirm"), status_code=200)
