@@ -166,6 +166,26 @@ async def test_a_measure_sent_twice_is_one_and_a_provisional_one_is_decided(
     assert "会津　四葉" in answer.text
 
 
+async def test_the_page_of_somebody_who_lives_with_a_person_held_back_opens_and_says_so(
+    protector: Browser, clerk: Browser, fleet: Fleet
+) -> None:
+    """SS 3.1: the family is opened by any clerk; who is held back from 照会 is in the list without a name, in words."""
+    head, wife, _child = await settle(fleet, family("照止", "ショウシ"))
+    await protector.state_purpose("protection")
+    await protector.get(f"/residents/{head}/protection")
+    await protector.post(f"/residents/{head}/suppress", {"process": "inquiry", "level": "error", "reason": "調査中"})
+    await clerk.state_purpose("inquiry")
+    answer = await clerk.get(f"/residents/{wife}")
+    assert answer.status_code == 200
+    said = text_of(answer.text)
+    assert "同じ世帯に、照会を抑止している方がいます" in said
+    assert "照会の抑止により表示していません" in said
+    assert "照止 一郎" not in said.replace("　", " ")
+    assert "照止 花子" in said.replace("　", " ")
+    assert (await clerk.get(f"/residents/{head}")).status_code == 403
+    assert "照止 一郎" in text_of((await protector.get(f"/residents/{wife}")).text).replace("　", " ")
+
+
 async def test_a_suppression_is_released_for_a_while_with_a_reason(
     protector: Browser, guardian: Browser, fleet: Fleet
 ) -> None:

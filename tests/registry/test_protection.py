@@ -19,6 +19,7 @@ from juki.legacy.assemble import measure_of
 from juki.problem import Invalid, NotFound, Refused
 from juki.registry import protection_store
 from juki.registry.model import (
+    GROUPS,
     MEASURE_ITEMS,
     Level,
     MeasureState,
@@ -414,6 +415,64 @@ async def test_everyone_a_measure_concerns_stands_in_the_log(desk: Desk) -> None
     async with operation(desk.fleet, desk.guardian, "protection.read", purpose="試験", write=False) as op:
         await registry.measure_history(op, number)
         assert op.subjects == {atena_no: False}
+
+
+async def _kept_from_inquiry(here: Desk, atena_no: str, process: Process = Process.INQUIRY) -> int:
+    (number,) = await here.do(
+        here.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], process, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    return number
+
+
+async def test_whoever_lives_with_somebody_held_back_is_opened_and_tells_nothing_of_them(
+    desk: Desk, other_desk: Desk
+) -> None:
+    """SS 3.1, R-A-3.3-LOG-01: a 照会の抑止 holds one person back and not the family; the log names whom was looked at."""
+    for here in (desk, other_desk):
+        await _look_at_a_family_with_one_held_back(here)
+
+
+async def _look_at_a_family_with_one_held_back(here: Desk) -> None:
+    people = [newcomer("抑止　世帯主", "世帯主"), newcomer("抑止　配偶者", "妻"), newcomer("抑止　子", "子")]
+    head, wife, child = (await here.make(family(*people))).new_atena_nos
+    setai_no = (await here.read(head)).setai_no
+    number = await _kept_from_inquiry(here, head)
+
+    async with operation(here.fleet, here.clerk, "resident.read", purpose="試験", write=False) as op:
+        record = await registry.record(op, wife)
+        history = await registry.history(op, wife)
+        home = await registry.household(op, setai_no)
+        assert set(op.subjects) == {wife, child}
+    assert (home.held, [m.atena_no for m in home.members]) == ((head,), [head, wife, child])
+    kept = home.members[0]
+    assert [name for name in GROUPS if getattr(kept, name) is not None] == []
+    assert (kept.is_head, kept.version_no, kept.known_from) == (False, 0, None)
+    shown = [record, *(v.record for v in history), *home.members[1:]]
+    assert {r.basic.head_name for r in shown} == {""}
+    assert home.members[1].basic.name == "抑止　配偶者"
+    assert home.members[1].address.address.text
+    with pytest.raises(Refused):
+        await here.do(here.clerk, lambda op: registry.record(op, head))
+
+    whole = await here.do(here.guardian, lambda op: registry.household(op, setai_no))
+    assert (whole.held, whole.members[0].basic.name) == ((), "抑止　世帯主")
+    assert (await here.do(here.guardian, lambda op: registry.record(op, wife))).basic.head_name == "抑止　世帯主"
+    async with operation(here.fleet, here.clerk, "certificate.prepare", purpose="試験", write=False) as op:
+        assert (await registry.household(op, setai_no)).held == ()  # 発行 has a 抑止 of its own
+    await here.do(here.guardian, lambda op: registry.release(op, head, number, minutes=30, reason="本人の来庁"))
+    assert (await here.do(here.clerk, lambda op: registry.household(op, setai_no))).held == ()
+    assert (await here.read(wife)).basic.head_name == "抑止　世帯主"
+
+
+async def test_the_name_of_a_visible_head_stays_though_another_of_the_family_is_held_back(desk: Desk) -> None:
+    """SS 3.1: only the name of the one held back is left out."""
+    people = [newcomer("見主　一郎", "世帯主"), newcomer("見主　花子", "妻"), newcomer("見主　三郎", "子")]
+    _head, wife, child = (await desk.make(family(*people))).new_atena_nos
+    await _kept_from_inquiry(desk, child)
+    assert (await desk.read(wife)).basic.head_name == "見主　一郎"
 
 
 async def test_a_held_back_inquiry_opens_no_record_and_shows_no_address(desk: Desk) -> None:
