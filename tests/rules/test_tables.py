@@ -12,6 +12,7 @@ import pytest
 from tests.registry.conftest import my_number
 
 from juki import dates
+from juki.certificates.model import Guard
 from juki.registry import correct, rules
 from juki.registry.change import (
     REASONS_OF,
@@ -23,6 +24,7 @@ from juki.registry.change import (
     Reception,
     Source,
 )
+from juki.registry.home import shares_home
 from juki.registry.measures import (
     NEUTRAL_REFUSAL,
     IssueBlock,
@@ -34,6 +36,7 @@ from juki.registry.measures import (
     Suppression,
     Wish,
     issue_block,
+    keeps_home,
     last_day,
     loosened,
     may_release,
@@ -265,13 +268,13 @@ def test_of_a_mixed_amendment_one_person_may_do_the_part_that_protects_more() ->
     assert alone == msgspec.structs.replace(new, copies=Wish(wanted=True), protected_with=("11", "22", "33"))
 
 
-def _suppressed(level: Level, *, released: bool = False) -> tuple[Suppression, ...]:
+def _suppressed(level: Level, *, released: bool = False, process: Process = Process.ISSUE) -> tuple[Suppression, ...]:
     day = dt.date(2026, 11, 20)
     return (
         Suppression(
             suppression_no=1,
             atena_no="1",
-            process=Process.ISSUE,
+            process=process,
             level=level,
             starts_on=day,
             ends_on=None,
@@ -299,3 +302,46 @@ def test_who_may_be_given_a_certificate_follows_the_table_and_every_refusal_read
         block: IssueBlock = issue_block(STANDINGS[standing], relation)
         assert block.refused == (NEUTRAL_REFUSAL if result == "不可" else "")
         assert bool(block.notice) is (result != "可")
+
+
+AT_HOME = {
+    "なし": Protection(atena_no="1"),
+    "支援措置": Protection(atena_no="1", protected=True),
+    "仮支援措置": Protection(atena_no="1", protected=True, provisional=True),
+    "期間を過ぎた支援措置": Protection(atena_no="1", protected=True, overdue=True),
+    "発行の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR)),
+    "発行の抑止（停止）の一時解除中": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, released=True)),
+    "発行の抑止（注意）": Protection(atena_no="1", suppressions=_suppressed(Level.ALERT)),
+    "照会の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, process=Process.INQUIRY)),
+    "異動の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, process=Process.CHANGE)),
+}
+
+
+@pytest.mark.parametrize("row", table("kyosho")["行"], ids=[row["状態"] for row in table("kyosho")["行"]])
+def test_whose_home_is_told_to_nobody_outside_follows_the_table(row: dict[str, str]) -> None:
+    """R-1-B2-DAT-04, R-1-B2-DAT-05: one rule for what is printed and for what a machine is answered."""
+    over = AT_HOME[row["状態"]]
+    issue, inquiry = over.level(Process.ISSUE), over.level(Process.INQUIRY)
+    assert keeps_home(over.protected, issue) is (row["証明書"] == "不可")
+    assert Guard(protected=over.protected, suppressed=issue.value if issue else "").keeps_home is (
+        row["証明書"] == "不可"
+    )
+    assert keeps_home(over.protected, issue, inquiry) is (row["連携"] == "不可")
+
+
+@pytest.mark.parametrize("row", table("kyosho")["記録"])
+def test_whose_record_shows_where_somebody_lives_follows_the_table(row: dict[str, str]) -> None:
+    """R-1-B2-DAT-04: who lives with somebody, or left a household with them, shows where they are."""
+    shown, other = (
+        Record(
+            atena_no=str(n),
+            version_no=1,
+            setai_no=setai_no,
+            member_order=n,
+            is_head=False,
+            status=Status(row[who]),
+            kind=Kind.JAPANESE,
+        )
+        for n, who, setai_no in ((1, "記録", "9"), (2, "相手", "9" if row["世帯"] == "同じ" else "8"))
+    )
+    assert shares_home(shown, other) is (row["結果"] == "分かる")

@@ -23,6 +23,7 @@ from juki.registry.change import Change, Reception
 from juki.registry.measures import SupportMeasure
 from juki.registry.named import from_named, to_named
 from juki.registry.query import Query
+from juki.registry.resident import Record
 from juki.tenancy import Fleet
 from juki.web import route
 
@@ -110,7 +111,7 @@ async def search(data: Searching, caller: Caller, fleet: Fleet, purpose: str) ->
     async with operation(fleet, caller, "resident.search", purpose=purpose, right="resident.search", write=False) as op:
         found = await registry.search(op, query)
         for hit in found.hits:
-            _hand_out(op, purpose, hit.atena_no, _HIT_ITEMS)
+            _hand_out(op, purpose, hit.atena_no, [item for item in _HIT_ITEMS if getattr(hit, item)])
     return {"hits": [to_named(hit) for hit in found.hits], "capped": found.capped}
 
 
@@ -129,7 +130,7 @@ async def record(
         found = await registry.record(
             op, atena_no, groups=tuple(groups.split(",")), as_of=as_of, known_at=_instant(known_at)
         )
-        _hand_out(op, purpose, atena_no, groups.split(","))
+        _hand_out(op, purpose, atena_no, _told(groups, [found]))
     return to_named(found)
 
 
@@ -144,7 +145,7 @@ async def history(
     """異動履歴: every version with its change, corrected and cancelled ones marked."""
     async with operation(fleet, caller, "resident.history", purpose=purpose, right=_READ, write=False) as op:
         found = await registry.history(op, atena_no, groups=tuple(groups.split(",")))
-        _hand_out(op, purpose, atena_no, ["history", *groups.split(",")])
+        _hand_out(op, purpose, atena_no, ["history", *_told(groups, [version.record for version in found])])
     return [to_named(version) for version in found]
 
 
@@ -170,7 +171,7 @@ async def household(
     async with operation(fleet, caller, "resident.household", purpose=purpose, right=_READ, write=False) as op:
         found = await registry.household(op, setai_no, groups=tuple(groups.split(",")), as_of=as_of)
         for member in found.members:
-            _hand_out(op, purpose, member.atena_no, groups.split(","))
+            _hand_out(op, purpose, member.atena_no, _told(groups, [member]))
     return to_named(found)
 
 
@@ -342,6 +343,11 @@ def _hand_out(op: Operation, purpose: str, atena_no: str, items: Sequence[str]) 
     """提供: what a machine is answered leaves for another duty's system; staff look at it here."""
     if op.caller.actor_kind == "machine":
         op.disclose(atena_no, items, op.caller.actor_id, purpose, "api", my_number="my_number" in items)
+
+
+def _told(groups: str, records: Sequence[Record]) -> list[str]:
+    """Of the groups asked for those that went out: what is withheld, or is not there, was not handed to anybody."""
+    return [group for group in groups.split(",") if any(getattr(record, group) is not None for record in records)]
 
 
 def _form(data: Entering) -> tuple[Change, Reception]:

@@ -252,6 +252,15 @@ class Loosening(Personal, frozen=True, kw_only=True):
         return self.steps[-1].state
 
 
+def keeps_home(protected: bool, *levels: str | None) -> bool:
+    """居所の秘匿: True where it is told to nobody outside where a resident lives.
+
+    So it is under 支援措置, provisional or past its last day until somebody ends it, and where the process by which it would
+    be told is held back (抑止, level error): 発行 for a paper, 発行 or 照会 for what a machine is answered.
+    """
+    return protected or Level.ERROR in levels
+
+
 class IssueBlock(msgspec.Struct, frozen=True, kw_only=True):
     """What an issue must heed: `refused` is said to the applicant and is the same whatever the cause; `notice` is for the clerk."""
 

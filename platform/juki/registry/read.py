@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from juki.audit import Operation
 from juki.dates import from_date, today_in_japan
 from juki.problem import NotFound, Refused
-from juki.registry import store
+from juki.registry import home, store
 from juki.registry.protection_store import protected_among
 from juki.registry.reason import MIGRATION
 from juki.registry.resident import GROUPS, Household, Record, Status
@@ -79,12 +79,14 @@ async def record(
     _heed(op, held=atena_no in kept)
     opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), groups)
     _touch(op, opened)
-    return (await _veiled(op, await _unnamed(op, [opened], kept)))[0]
+    (shown,) = await _veiled(op, await _unnamed(op, [opened], kept))
+    life = line if known_at is None else timeline(store.open_record(op.ring, row, ()) for row in rows)
+    return home.veiled(shown, life, await home.kept_homes(op, life), today_in_japan(op.now))
 
 
 async def _hidden(op: Operation, atena_nos: Sequence[str]) -> Collection[str]:
     """A machine never learns of a person under 支援措置; staff see the notice and act on it."""
-    if op.caller.actor_kind != "machine" or op.caller.may("protection.read"):
+    if not home.from_outside(op):
         return ()
     return await protected_among(op, atena_nos)
 
@@ -153,6 +155,7 @@ async def household(
         found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
     hidden = await _hidden(op, [member.atena_no for member in found])
     found = await _veiled(op, [member for member in found if member.atena_no not in hidden])
+    found = await _told_outside(op, rows, found)
     if not found and (hidden or not rows):
         raise NotFound("registry.unknown_household", "no such household here")
     atena_nos = [member.atena_no for member in found]
@@ -164,6 +167,21 @@ async def household(
     found = [_withheld(m) if m.atena_no in kept else m for m in await _unnamed(op, found, kept)]
     members = tuple(sorted(found, key=lambda m: m.member_order))
     return Household(setai_no=setai_no, members=members, held=tuple(m.atena_no for m in members if m.atena_no in kept))
+
+
+async def _told_outside(op: Operation, rows: Sequence[Sequence[Any]], members: list[Record]) -> list[Record]:
+    """Members as this caller may know where they live or lived; a household that shows a home that is kept is unknown."""
+    if not home.from_outside(op):
+        return members
+    lives = {
+        a: timeline(store.open_record(op.ring, row, ()) for row in own) for a, own in groupby(rows, lambda r: r[0])
+    }
+    kept = await home.kept_homes(op, (version for life in lives.values() for version in life))
+    today = today_in_japan(op.now)
+    told = [home.veiled(member, lives[member.atena_no], kept, today) for member in members]
+    if any(not member.setai_no for member in told):
+        raise NotFound("registry.unknown_household", "no such household here")
+    return told
 
 
 async def history(
@@ -186,10 +204,13 @@ async def history(
     gone = superseded(known)
     for version in known:
         _touch(op, version)
-    return tuple(
+    away = await home.kept_homes(op, records)
+    line, today = timeline(records), today_in_japan(op.now)
+    told = (
         Version(record=r, event=made.get(r.event_no) or _arrival(r, op.now), superseded_by=gone.get(r.version_no))
         for r in known
     )
+    return tuple(home.silent(version, home.veiled(version.record, line, away, today)) for version in told)
 
 
 def _arrival(version: Record, now: dt.datetime) -> Event:
