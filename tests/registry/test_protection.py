@@ -116,8 +116,12 @@ async def test_a_measure_is_shown_to_staff_and_its_content_only_with_the_right(
     plain = caller("resident.read", "resident.search")
     seen = await desk.do(plain, lambda op: registry.protection(op, atena_no))
     assert (seen.protected, seen.measures) == (True, ())
+    await _kept_from_inquiry(desk, atena_no, Process.CHANGE)
     full = await desk.do(desk.guardian, lambda op: registry.protection(op, atena_no))
     assert [m.measure_no for m in full.measures] == [number]
+    assert [s.reason for s in full.suppressions] == ["調査中"]
+    seen = await desk.do(plain, lambda op: registry.protection(op, atena_no))
+    assert [(s.process, s.reason) for s in seen.suppressions] == [(Process.CHANGE, "")]
     for work in (
         lambda op: registry.measure_history(op, number),
         registry.protection_alerts,

@@ -38,7 +38,7 @@ RELEASE_MINUTES_MAX: Final = 480
 
 
 async def protections(op: Operation, atena_nos: Sequence[str]) -> dict[str, Protection]:
-    """What stands over each of the residents named; the measures themselves only with the right protection.read."""
+    """What stands over each of the residents named; measures and the reason of a 抑止 only with the right protection.read."""
     today = today_in_japan(op.now)
     under = await protection_store.protected_among(op, atena_nos)
     held = await protection_store.suppressions(op, atena_nos)
@@ -65,7 +65,9 @@ def _protection(
         protected=bool(under),
         provisional=any(m.state is MeasureState.PROVISIONAL for m in under),
         overdue=any(warning(ends_of(m), today) == "overdue" for m in under),
-        suppressions=tuple(s for s in held if s.atena_no == atena_no),
+        suppressions=tuple(
+            s if in_full else msgspec.structs.replace(s, reason="") for s in held if s.atena_no == atena_no
+        ),
         measures=tuple(under) if in_full else (),
         asked=tuple(dict.fromkeys(asked[m.measure_no][1] for m in under if m.measure_no in asked)),
     )
