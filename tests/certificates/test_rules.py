@@ -145,6 +145,23 @@ def test_the_copy_of_somebody_who_lives_with_a_protected_person_goes_to_no_stran
     assert verdict.notice == ("" if allowed else "certificates.clerk_protected_home")
 
 
+@pytest.mark.parametrize(("suppressed", "notice"), [("error", "certificates.clerk_suppressed_home"), ("alert", "")])
+def test_the_copy_of_somebody_who_lives_with_a_person_held_back_goes_to_no_stranger(
+    japanese: Callable[..., Record], application: Callable[..., Application], suppressed: str, notice: str
+) -> None:
+    """抑止, R-1-B2-DAT-04: what may not be printed of the mother is not printed of her child; the cause goes to the clerk."""
+    child, mother = japanese(3), japanese(1)
+    requester = Requester(name="請求　人", identity=IdentityCheck.PHOTO)
+    verdict = judge(
+        application(child, relation=Relation.THIRD, requester=requester, ground="債権の保全"),
+        (child,),
+        household=frozenset({child.atena_no, mother.atena_no}),
+        guards={child.atena_no: Guard(), mother.atena_no: Guard(suppressed=suppressed)},
+        rights=RIGHTS,
+    )
+    assert (verdict.refusal, verdict.notice) == (NOT_AVAILABLE if notice else "", notice)
+
+
 def test_a_right_is_needed_for_its_item_and_for_no_other(japanese: Callable[..., Record]) -> None:
     """R-1-3.3-PRV-01: with every right but one only that item is refused; with exactly that one it is printed."""
     for item, right in ((Item.MY_NUMBER, "resident.my_number"), (Item.RESIDENT_CODE, "resident.code")):

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.web.counter import Browser, family, settle, text_of, today
+from tests.web.counter import Browser, family, my_number, settle, text_of, today
 
 from juki.console import words
 from juki.tenancy import Fleet
@@ -146,6 +146,29 @@ async def test_a_correction_names_what_it_corrects(clerk: Browser, second: Brows
     assert "ソウソウ　ハナゴ" in answer.text
     assert "履歴1の訂正" in answer.text
     assert "訂正・取消し" in answer.text
+
+
+async def test_a_number_is_set_right_with_its_source_on_the_page(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """R-1-2.3-NUM-01: 個人番号の確認元 is asked on the page, missed beside its own field, and filled in again after 差戻し."""
+    path = f"/residents/{home[2]}/changes/correct"
+    start = first("R8-3120", reason="correct", source="administration", document="not_needed")
+    number = my_number()
+    wrong = {"version_no": "1", "item_0": "my_number.my_number", "value_0": number}
+    await clerk.get(path)
+    for page in (start, wrong):
+        carried = {k: v for k, v in clerk.hidden().items() if k != "form_token"}
+        answer = await clerk.post(path, {**carried, **page, "go": "next"})
+    assert answer.status_code == 422
+    assert re.search(r'name="my_number_source"[^>]*aria-invalid="true"', answer.text), text_of(answer.text)
+    assert "入手元を選んでください" in answer.text
+    case_no = await go_through(clerk, path, [start, {**wrong, "my_number_source": "card"}])
+    await second.get(f"/cases/{case_no}")
+    await second.post(f"/cases/{case_no}/hand-back", {"comment": "確認元を確かめてください"})
+    await clerk.get(f"/cases/{case_no}/again")
+    await clerk.post(path, {**clerk.hidden(), **start, "step": "0", "go": "next"})
+    assert re.search(r'<option value="card" selected', clerk.html), text_of(clerk.html)
 
 
 async def test_a_change_of_head_and_its_cancellation(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:

@@ -166,8 +166,30 @@ async def test_a_measure_sent_twice_is_one_and_a_provisional_one_is_decided(
     assert "会津　四葉" in answer.text
 
 
-async def test_a_suppression_is_released_for_a_while_with_a_reason(protector: Browser, fleet: Fleet) -> None:
-    """標準仕様書 3.1: 一時解除 with a reason, from the person's page."""
+async def test_the_page_of_somebody_who_lives_with_a_person_held_back_opens_and_says_so(
+    protector: Browser, clerk: Browser, fleet: Fleet
+) -> None:
+    """SS 3.1: the family is opened by any clerk; who is held back from 照会 is in the list without a name, in words."""
+    head, wife, _child = await settle(fleet, family("照止", "ショウシ"))
+    await protector.state_purpose("protection")
+    await protector.get(f"/residents/{head}/protection")
+    await protector.post(f"/residents/{head}/suppress", {"process": "inquiry", "level": "error", "reason": "調査中"})
+    await clerk.state_purpose("inquiry")
+    answer = await clerk.get(f"/residents/{wife}")
+    assert answer.status_code == 200
+    said = text_of(answer.text)
+    assert "同じ世帯に、照会を抑止している方がいます" in said
+    assert "照会の抑止により表示していません" in said
+    assert "照止 一郎" not in said.replace("　", " ")
+    assert "照止 花子" in said.replace("　", " ")
+    assert (await clerk.get(f"/residents/{head}")).status_code == 403
+    assert "照止 一郎" in text_of((await protector.get(f"/residents/{wife}")).text).replace("　", " ")
+
+
+async def test_a_suppression_is_released_for_a_while_with_a_reason(
+    protector: Browser, guardian: Browser, fleet: Fleet
+) -> None:
+    """標準仕様書 3.1, ADR 0011: 一時解除 with a reason, from the person's page; the second of a day by another clerk."""
     (atena_no,) = await settle(fleet, family("解除", "カイジョ")[:1])
     await protector.state_purpose("protection")
     await protector.get(f"/residents/{atena_no}/protection")
@@ -182,6 +204,15 @@ async def test_a_suppression_is_released_for_a_while_with_a_reason(protector: Br
     answer = await protector.post(path, {"minutes": "30", "reason": "本人と確かめた"})
     assert "抑止を一時解除しました" in answer.text, text_of(answer.text)
     assert "一時解除中" in answer.text
+    await protector.get(path)
+    answer = await protector.post(path, {"minutes": "240", "reason": "まだ終わらない"})
+    assert answer.status_code == 422
+    assert "ほかの職員に一時解除を依頼するか" in answer.text, text_of(answer.text)
+    assert 'value="まだ終わらない"' in answer.text
+    await guardian.state_purpose("protection")
+    await guardian.get(path)
+    answer = await guardian.post(path, {"minutes": "30", "reason": "代わって確かめた"})
+    assert "抑止を一時解除しました" in answer.text, text_of(answer.text)
     answer = await protector.get(f"/residents/{atena_no}/suppressions/999999999")
     assert answer.status_code == 404
 

@@ -77,7 +77,7 @@ def test_what_is_wrong_stands_beside_what_is_right() -> None:
     """誤記修正: each item and its 正しい内容 are one row with a heading of its own."""
     rows = PROCEDURES["correct"].steps(About(atena_no="1"), 1)[1].fields
     pairs = [[f.name for f in members] for title, members in Form(rows).groups() if title]
-    assert pairs == [[f"item_{n}", f"value_{n}"] for n in range(4)]
+    assert pairs == [*([f"item_{n}", f"value_{n}"] for n in range(4)), ["my_number_source"]]
 
 
 def corrected(**values: str) -> Form:

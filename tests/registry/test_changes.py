@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
 import pytest
 from tests.registry.conftest import Desk, authority, family, my_number, newcomer, resident_code, three
 
@@ -315,6 +316,24 @@ async def test_a_correction_of_what_cannot_be_corrected_is_refused(
     with pytest.raises(Invalid) as caught:
         await desk.enter(change, authority())
     assert code in caught.value.fields.values()
+
+
+async def test_a_number_is_set_right_only_from_a_source_that_may_be_believed(desk: Desk, other_desk: Desk) -> None:
+    """R-1-2.3-NUM-01: 誤記修正 names where 個人番号 came from, in every municipality; nothing is kept without it."""
+    for here, name, serial in ((desk, "訂番", 660_101), (other_desk, "正番", 660_102)):
+        head = (await _family(here, name))[1][0]
+        before = (await here.read(head)).my_number
+        stated = Correct(
+            occurred_on=RegistryDate(2026, 11, 20), atena_no=head, version_no=1,
+            items={"my_number.my_number": my_number(serial)},
+        )  # fmt: skip
+        for reason in ("correct", "amend"):
+            with pytest.raises(Invalid) as caught:
+                await here.enter(msgspec.structs.replace(stated, reason=reason), authority())
+            assert caught.value.fields == {"my_number_source": "registry.my_number_source"}
+        assert (await here.read(head)).my_number == before
+        await here.make(msgspec.structs.replace(stated, my_number_source=NumberSource.CARD), authority())
+        assert (await here.read(head)).my_number.my_number == my_number(serial)
 
 
 async def test_a_cancelled_change_is_restored_and_both_stay_in_the_history(desk: Desk) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.registry.conftest import family, newcomer, reception
+from tests.registry.conftest import family, my_number, newcomer, reception
 from tests.web.counter import IWAKI, Browser, Town, build, open_town, settle
 from tests.web.counter import family as people
 
@@ -92,6 +92,97 @@ async def test_a_move_in_goes_from_form_to_record_over_the_api(counter: tuple[Br
     assert [hit["atena_no"] for hit in found.json()["hits"]] == [atena_no]
     earlier = await call(clerk, "GET", f"/records/{atena_no}?as_of=2026-10-31")
     assert earlier.status_code == 404
+
+
+DRAFTS: dict[str, dict[str, Any]] = {
+    "転入": {},
+    "外国人の転入": {
+        "kind": "foreign", "registered_domicile": "", "family_head": "",
+        "foreigner": {
+            "nationality": "ブラジル", "category": "中長期在留者", "residence_expires": "2029-07-31",
+            "special_card_issued_on": "2024-07-30", "card_number": "AB12345678CD",
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("which", list(DRAFTS))
+async def test_whoever_confirms_over_the_api_is_not_shown_what_they_type_again(
+    counter: tuple[Browser, Browser], which: str
+) -> None:
+    """R-12-3.2-QUA-01: the API is as blind as the page: no date and no number of the draft, in the form or in the record."""
+    clerk, second = counter
+    body = form()
+    body["change"]["persons"][0] |= {"name": f"盲検　{which}"} | DRAFTS[which]
+    person = body["change"]["persons"][0]
+    number = (await call(clerk, "POST", "/changes", body)).json()["case_no"]
+    answer = await call(second, "GET", f"/cases/{number}")
+    view = answer.json()
+    assert set(view["reentry"]) >= {"occurred_on", "persons.0.birth", "persons.0.my_number"}
+    hidden = ["2026-11-01", "1980-04-01", "2029-07-31", "2024-07-30", person["my_number"], person["resident_code"]]
+    assert [value for value in hidden if value in answer.text] == []
+    shown = view["change"]["persons"][0]
+    assert (view["change"]["form"], view["change"]["occurred_on"], view["change"]["notified_on"]) == (
+        "move_in",
+        None,
+        None,
+    )
+    assert (shown["birth"], shown["my_number"], shown["resident_code"]) == (None, None, None)
+    assert (shown["name"], shown["my_number_source"]) == (person["name"], "certificate")
+    (after,) = view["after"]
+    assert (after["basic"]["name"], after["basic"]["birth"], after["valid_from"]) == (person["name"], None, None)
+    assert after["address"]["address"]["text"] == "福島県いわき市平字梅本21番地の1"
+
+
+async def test_a_correction_is_confirmed_blind_and_what_stood_before_is_shown(
+    counter: tuple[Browser, Browser], fleet: Fleet
+) -> None:
+    """R-12-3.2-QUA-01: of items set right only the dates and numbers are withheld; a case handed back is shown whole."""
+    clerk, second = counter
+    (atena_no,) = await settle(fleet, people("盲", "モウ")[:1])
+    items: dict[str, Any] = {
+        "basic.birth": "S59.5.3",
+        "basic.name_kana": "モウ　イチロー",
+        "my_number.my_number": my_number(660_211),
+    }
+    change = {
+        "form": "correct", "occurred_on": "R8.11.19", "atena_no": atena_no, "version_no": 1, "items": items,
+        "my_number_source": "card",
+    }  # fmt: skip
+    number = (await call(clerk, "POST", "/changes", {"change": change, "reception": to_named(reception())})).json()[
+        "case_no"
+    ]
+    view = (await call(second, "GET", f"/cases/{number}")).json()
+    assert view["change"]["items"] == items | {"basic.birth": None, "my_number.my_number": None}
+    (before,), (after,) = view["before"], view["after"]
+    assert (before["basic"]["birth"]["date"], after["basic"]["birth"]) == ("1984-05-02", None)
+    assert after["basic"]["name_kana"] == "モウ　イチロー"
+    assert after["my_number"]["my_number"] is None
+    assert after["address"]["address_since"] == before["address"]["address_since"] is not None
+    typed = {"occurred_on": "R8.11.19", "items.basic.birth": "S59.5.3", "items.my_number.my_number": my_number(660_211)}
+    typed |= {"notified_on": "R8.11.22"}
+    told = await call(second, "POST", f"/cases/{number}/confirm", {"reentry": typed})
+    assert (told.status_code, told.json()["fields"]) == (422, {"notified_on": "registry.reentry_differs"})
+    await call(second, "POST", f"/cases/{number}/hand-back", {"reason": "届出日を確かめてください"})
+    view = (await call(second, "GET", f"/cases/{number}")).json()
+    assert view["change"]["items"]["basic.birth"] == "S59.5.3"
+
+
+async def test_a_number_set_right_over_the_api_names_its_source(counter: tuple[Browser, Browser], fleet: Fleet) -> None:
+    """R-1-2.3-NUM-01: the field of the form is `my_number_source`; the answer names it and holds no number."""
+    clerk, _ = counter
+    (atena_no,) = await settle(fleet, people("訂", "テイ")[:1])
+    number = my_number(660_201)
+    change = {
+        "form": "correct", "occurred_on": "R8.11.20", "atena_no": atena_no, "version_no": 1,
+        "items": {"my_number.my_number": number},
+    }  # fmt: skip
+    paper = to_named(reception())
+    told = await call(clerk, "POST", "/changes", {"change": change, "reception": paper})
+    assert (told.status_code, told.json()["fields"]) == (422, {"my_number_source": "registry.my_number_source"})
+    assert number not in told.text
+    done = await call(clerk, "POST", "/changes", {"change": change | {"my_number_source": "card"}, "reception": paper})
+    assert done.status_code == 201, done.text
 
 
 async def test_a_form_sent_twice_is_refused_with_the_number_of_its_case(counter: tuple[Browser, Browser]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from juki.legacy.assemble import measure_of
 from juki.problem import Invalid, NotFound, Refused
 from juki.registry import protection_store
 from juki.registry.model import (
+    GROUPS,
     MEASURE_ITEMS,
     Level,
     MeasureState,
@@ -114,8 +116,12 @@ async def test_a_measure_is_shown_to_staff_and_its_content_only_with_the_right(
     plain = caller("resident.read", "resident.search")
     seen = await desk.do(plain, lambda op: registry.protection(op, atena_no))
     assert (seen.protected, seen.measures) == (True, ())
+    await _kept_from_inquiry(desk, atena_no, Process.CHANGE)
     full = await desk.do(desk.guardian, lambda op: registry.protection(op, atena_no))
     assert [m.measure_no for m in full.measures] == [number]
+    assert [s.reason for s in full.suppressions] == ["調査中"]
+    seen = await desk.do(plain, lambda op: registry.protection(op, atena_no))
+    assert [(s.process, s.reason) for s in seen.suppressions] == [(Process.CHANGE, "")]
     for work in (
         lambda op: registry.measure_history(op, number),
         registry.protection_alerts,
@@ -173,13 +179,10 @@ async def test_no_record_of_the_family_tells_a_machine_the_name_of_a_protected_h
     )
     await desk.do(desk.guardian, lambda op: registry.enter_protection(op, content))
     machine = caller("resident.search", "resident.read", kind="machine")
-    setai_no = (await desk.read(wife)).setai_no
-    home = await desk.do(machine, lambda op: registry.household(op, setai_no))
-    assert [m.atena_no for m in home.members] == [wife, child]
     record = await desk.do(machine, lambda op: registry.record(op, child))
     history = await desk.do(machine, lambda op: registry.history(op, child))
-    shown = [*home.members, record, *(v.record for v in history)]
-    assert {m.basic.head_name for m in shown} == {""}
+    assert {m.basic.head_name for m in (record, *(v.record for v in history))} == {""}
+    assert wife
     assert (await desk.read(child)).basic.head_name == "支援　世帯主"
 
 
@@ -327,6 +330,57 @@ async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_it
     assert await desk.do(desk.clerk, lambda op: registry.suppressions(op, atena_no)) == ()
 
 
+async def test_nobody_lets_the_same_suppression_go_twice_within_a_day(desk: Desk, other_desk: Desk) -> None:
+    """R-1-B2-DAT-04, R-12-3.2-QUA-01: the second release needs somebody else; nothing is released by the one refused."""
+    for here in (desk, other_desk):
+        await _let_go_again_and_again(here)
+
+
+async def _let_go_again_and_again(here: Desk) -> None:
+    here.fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 0, tzinfo=JST)
+    atena_no = (await here.make(family(newcomer("再解除　太郎", "世帯主")))).new_atena_nos[0]
+    number, another = await _held_from_issue(here, atena_no), await _held_from_issue(here, atena_no)
+
+    async def release(who: Caller, number: int) -> None:
+        await here.do(who, lambda op: registry.release(op, atena_no, number, minutes=30, reason="交付"))
+
+    await release(here.guardian, number)
+    for later in ((20, 10, 10), (20, 11, 0), (21, 10, 29)):
+        here.fleet.clock = lambda later=later: dt.datetime(2026, 11, *later, tzinfo=JST)
+        with pytest.raises(Refused) as caught:
+            await release(here.guardian, number)
+        assert caught.value.code == "registry.release_again"
+    assert not any(s.released for s in await here.do(here.clerk, lambda op: registry.suppressions(op, atena_no)))
+    await release(here.guardian, another)  # another 抑止 of the same person has its own day
+    await release(here.other_guardian, number)
+    here.fleet.clock = lambda: dt.datetime(2026, 11, 21, 10, 30, tzinfo=JST)
+    await release(here.guardian, number)
+    with pytest.raises(Refused):
+        await release(here.other_guardian, number)
+
+
+async def _held_from_issue(here: Desk, atena_no: str) -> int:
+    (number,) = await here.do(
+        here.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.ISSUE, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    return number
+
+
+async def test_two_clicks_at_once_let_a_suppression_go_once(desk: Desk) -> None:
+    """R-12-3.2-QUA-01: of two releases of one person at the same moment the second finds the first."""
+    atena_no = (await desk.make(family(newcomer("同時　解除", "世帯主")))).new_atena_nos[0]
+    number = await _held_from_issue(desk, atena_no)
+
+    async def release() -> None:
+        await desk.do(desk.guardian, lambda op: registry.release(op, atena_no, number, minutes=30, reason="交付"))
+
+    done = await asyncio.gather(release(), release(), release(), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in done) == ["NoneType", "Refused", "Refused"]
+
+
 @pytest.mark.parametrize(("level", "kind"), [(Level.ERROR, "registry.change_suppressed"), (Level.ALERT, "alert")])
 async def test_a_suppressed_change_is_stopped_or_warned_about(desk: Desk, level: Level, kind: str) -> None:
     """抑止 of 異動 by level."""
@@ -362,6 +416,64 @@ async def test_everyone_a_measure_concerns_stands_in_the_log(desk: Desk) -> None
     async with operation(desk.fleet, desk.guardian, "protection.read", purpose="試験", write=False) as op:
         await registry.measure_history(op, number)
         assert op.subjects == {atena_no: False}
+
+
+async def _kept_from_inquiry(here: Desk, atena_no: str, process: Process = Process.INQUIRY) -> int:
+    (number,) = await here.do(
+        here.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], process, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    return number
+
+
+async def test_whoever_lives_with_somebody_held_back_is_opened_and_tells_nothing_of_them(
+    desk: Desk, other_desk: Desk
+) -> None:
+    """SS 3.1, R-A-3.3-LOG-01: a 照会の抑止 holds one person back and not the family; the log names whom was looked at."""
+    for here in (desk, other_desk):
+        await _look_at_a_family_with_one_held_back(here)
+
+
+async def _look_at_a_family_with_one_held_back(here: Desk) -> None:
+    people = [newcomer("抑止　世帯主", "世帯主"), newcomer("抑止　配偶者", "妻"), newcomer("抑止　子", "子")]
+    head, wife, child = (await here.make(family(*people))).new_atena_nos
+    setai_no = (await here.read(head)).setai_no
+    number = await _kept_from_inquiry(here, head)
+
+    async with operation(here.fleet, here.clerk, "resident.read", purpose="試験", write=False) as op:
+        record = await registry.record(op, wife)
+        history = await registry.history(op, wife)
+        home = await registry.household(op, setai_no)
+        assert set(op.subjects) == {wife, child}
+    assert (home.held, [m.atena_no for m in home.members]) == ((head,), [head, wife, child])
+    kept = home.members[0]
+    assert [name for name in GROUPS if getattr(kept, name) is not None] == []
+    assert (kept.is_head, kept.version_no, kept.known_from) == (False, 0, None)
+    shown = [record, *(v.record for v in history), *home.members[1:]]
+    assert {r.basic.head_name for r in shown} == {""}
+    assert home.members[1].basic.name == "抑止　配偶者"
+    assert home.members[1].address.address.text
+    with pytest.raises(Refused):
+        await here.do(here.clerk, lambda op: registry.record(op, head))
+
+    whole = await here.do(here.guardian, lambda op: registry.household(op, setai_no))
+    assert (whole.held, whole.members[0].basic.name) == ((), "抑止　世帯主")
+    assert (await here.do(here.guardian, lambda op: registry.record(op, wife))).basic.head_name == "抑止　世帯主"
+    async with operation(here.fleet, here.clerk, "certificate.prepare", purpose="試験", write=False) as op:
+        assert (await registry.household(op, setai_no)).held == ()  # 発行 has a 抑止 of its own
+    await here.do(here.guardian, lambda op: registry.release(op, head, number, minutes=30, reason="本人の来庁"))
+    assert (await here.do(here.clerk, lambda op: registry.household(op, setai_no))).held == ()
+    assert (await here.read(wife)).basic.head_name == "抑止　世帯主"
+
+
+async def test_the_name_of_a_visible_head_stays_though_another_of_the_family_is_held_back(desk: Desk) -> None:
+    """SS 3.1: only the name of the one held back is left out."""
+    people = [newcomer("見主　一郎", "世帯主"), newcomer("見主　花子", "妻"), newcomer("見主　三郎", "子")]
+    _head, wife, child = (await desk.make(family(*people))).new_atena_nos
+    await _kept_from_inquiry(desk, child)
+    assert (await desk.read(wife)).basic.head_name == "見主　一郎"
 
 
 async def test_a_held_back_inquiry_opens_no_record_and_shows_no_address(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
 import pytest
 from tests.registry.conftest import family, newcomer
 from tests.registry.town import Town, whole
@@ -222,3 +223,28 @@ def test_a_new_wording_of_the_address_holds_for_everyone_who_lives_there(town: T
         assert _address(town, atena_no, dt.date(2026, 4, 30)).address == OLD
         assert _address(town, atena_no).address.text == wording
         assert _address(town, atena_no).moved_within_from == Place()
+
+
+def test_a_late_change_of_head_reaches_the_removed_record_in_words_and_not_as_its_head(town: Town) -> None:
+    """item 7, SS 1.1: after the removal nobody is 世帯主; the 除票 says the 続柄 of its last day and no more."""
+    head, child, brother = town.records
+    _make(town, Death(occurred_on=RegistryDate(2026, 4, 20), atena_no=brother))
+    positions = tuple(
+        Position(atena_no=a, relationship=r) for a, r in ((brother, "世帯主"), (head, "兄"), (child, "子"))
+    )
+    late = HeadChange(occurred_on=RegistryDate(2026, 4, 1), household=_held(town, head).setai_no, positions=positions)
+    _change, scene, _ = town.judge(late)
+    struck = [v for v in town.commit(late, scene) if v.atena_no == brother and v.status is Status.DECEASED]
+    assert [(v.basic.relationship, v.is_head) for v in struck if v.basic] == [("世帯主", False)]
+
+
+def test_a_removed_record_that_came_over_as_head_loses_the_mark_with_its_first_correction(town: Town) -> None:
+    """item 7: what an incumbent left on a 除票 is not carried on."""
+    head, child, brother = town.records
+    positions = (Position(atena_no=child, relationship="世帯主"), Position(atena_no=brother, relationship="縁故者"))
+    _make(town, Death(occurred_on=RegistryDate(2026, 4, 20), atena_no=head, positions=positions))
+    *earlier, struck = town.records[head]
+    town.records[head] = (*earlier, msgspec.structs.replace(struck, is_head=True))
+    right: dict[str, str | bool] = {"basic.name": "過去　市郎"}
+    _make(town, Correct(occurred_on=RegistryDate(2026, 5, 1), atena_no=head, version_no=struck.version_no, items=right))
+    assert (_basic(town, head).name, _held(town, head).is_head) == ("過去　市郎", False)

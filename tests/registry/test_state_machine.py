@@ -69,6 +69,11 @@ class Register(RuleBasedStateMachine):
             assert len(named) == len(set(named))
 
     @invariant()
+    def nobody_who_was_struck_out_is_head_of_a_household(self) -> None:
+        for versions in self.town.records.values():
+            assert not any(v.is_head for v in versions if v.status is not Status.RESIDENT)
+
+    @invariant()
     def nobody_comes_back_who_did_not_move_in_again(self) -> None:
         entries = {r.code for r in REASONS.values() if r.group is ReasonGroup.ENTRY}
         for versions in self.town.records.values():

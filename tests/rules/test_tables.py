@@ -9,28 +9,44 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.registry.conftest import my_number
 
 from juki import dates
-from juki.registry import rules
-from juki.registry.change import REASONS_OF, Channel, Document, Reception, Source
+from juki.certificates.model import Guard
+from juki.registry import correct, rules
+from juki.registry.change import (
+    REASONS_OF,
+    Amend,
+    Channel,
+    Correct,
+    Document,
+    NumberSource,
+    Reception,
+    Source,
+)
+from juki.registry.home import shares_home
 from juki.registry.measures import (
     NEUTRAL_REFUSAL,
     IssueBlock,
     Level,
     Process,
     Protection,
+    Release,
     SupportMeasure,
     Suppression,
     Wish,
     issue_block,
+    keeps_home,
     last_day,
     loosened,
+    may_release,
     tightened,
     warning,
 )
 from juki.registry.members import is_relationship, order
 from juki.registry.model import Basic, Finding, Findings, Kind, Record, Status
 from juki.registry.reason import CANCELLED_BY, REASONS, Ground, ReasonGroup
+from juki.registry.scene import Scene
 
 HERE = Path(__file__).parent
 
@@ -123,6 +139,46 @@ def test_a_change_that_rests_on_a_request_cannot_be_made_by_authority() -> None:
         assert ("registry.ground_mismatch" in codes) is (reason.ground is Ground.NOTIFICATION)
 
 
+AGAIN = table("yokushi_kaijo")["行"]
+
+
+@pytest.mark.parametrize("row", AGAIN, ids=[row["場合"] for row in AGAIN])
+def test_who_may_let_a_suppression_go_for_a_while_follows_the_table(row: dict[str, Any]) -> None:
+    """R-1-B2-DAT-04, R-12-3.2-QUA-01, ADR 0011: once alone; again within a day only by somebody else."""
+    before = [Release(by=by, until=until) for by, until in row["前の解除"]]
+    assert may_release(before, "甲", table("yokushi_kaijo")["今"]) is (row["結果"] == "可")
+
+
+NUMBERS = table("kojin_bango")["行"]
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=[f"{r['様式']}-{r['項目']}-{r['入手元']}" for r in NUMBERS])
+def test_a_number_that_is_set_right_names_where_it_came_from(row: dict[str, str]) -> None:
+    """R-1-2.3-NUM-01: a correction is no way round the sources that an entry must name."""
+    held = Record(
+        atena_no="1",
+        version_no=1,
+        setai_no="2",
+        member_order=1,
+        is_head=True,
+        status=Status.RESIDENT,
+        kind=Kind.JAPANESE,
+        valid_from=dt.date(2026, 4, 1),
+        basic=Basic(name="番号　太郎", birth=dates.RegistryDate(1980, 4, 1)),
+    )
+    scene = Scene(today=dt.date(2026, 11, 20), records={"1": (held,)})
+    given: dict[str, Any] = {
+        "occurred_on": dates.RegistryDate(2026, 11, 20),
+        "atena_no": "1",
+        "items": {row["項目"]: my_number(1) if row["項目"].startswith("my_number") else "番号　次郎"},
+    }
+    given |= {"my_number_source": NumberSource(row["入手元"])} if row["入手元"] else {}
+    if row["様式"] == "誤記修正":
+        assert expected(row, correct.check(Correct(version_no=1, **given), scene, "none"))
+    else:
+        assert expected(row, correct.check_amend(Amend(reason="my_number_amend", **given), scene, "none"))
+
+
 @pytest.mark.parametrize("text", table("tsuzukigara")["使える"])
 def test_a_relationship_of_the_list_is_accepted(text: str) -> None:
     """標準仕様書 1.1: chains up to four generations."""
@@ -212,13 +268,13 @@ def test_of_a_mixed_amendment_one_person_may_do_the_part_that_protects_more() ->
     assert alone == msgspec.structs.replace(new, copies=Wish(wanted=True), protected_with=("11", "22", "33"))
 
 
-def _suppressed(level: Level, *, released: bool = False) -> tuple[Suppression, ...]:
+def _suppressed(level: Level, *, released: bool = False, process: Process = Process.ISSUE) -> tuple[Suppression, ...]:
     day = dt.date(2026, 11, 20)
     return (
         Suppression(
             suppression_no=1,
             atena_no="1",
-            process=Process.ISSUE,
+            process=process,
             level=level,
             starts_on=day,
             ends_on=None,
@@ -246,3 +302,46 @@ def test_who_may_be_given_a_certificate_follows_the_table_and_every_refusal_read
         block: IssueBlock = issue_block(STANDINGS[standing], relation)
         assert block.refused == (NEUTRAL_REFUSAL if result == "不可" else "")
         assert bool(block.notice) is (result != "可")
+
+
+AT_HOME = {
+    "なし": Protection(atena_no="1"),
+    "支援措置": Protection(atena_no="1", protected=True),
+    "仮支援措置": Protection(atena_no="1", protected=True, provisional=True),
+    "期間を過ぎた支援措置": Protection(atena_no="1", protected=True, overdue=True),
+    "発行の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR)),
+    "発行の抑止（停止）の一時解除中": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, released=True)),
+    "発行の抑止（注意）": Protection(atena_no="1", suppressions=_suppressed(Level.ALERT)),
+    "照会の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, process=Process.INQUIRY)),
+    "異動の抑止（停止）": Protection(atena_no="1", suppressions=_suppressed(Level.ERROR, process=Process.CHANGE)),
+}
+
+
+@pytest.mark.parametrize("row", table("kyosho")["行"], ids=[row["状態"] for row in table("kyosho")["行"]])
+def test_whose_home_is_told_to_nobody_outside_follows_the_table(row: dict[str, str]) -> None:
+    """R-1-B2-DAT-04, R-1-B2-DAT-05: one rule for what is printed and for what a machine is answered."""
+    over = AT_HOME[row["状態"]]
+    issue, inquiry = over.level(Process.ISSUE), over.level(Process.INQUIRY)
+    assert keeps_home(over.protected, issue) is (row["証明書"] == "不可")
+    assert Guard(protected=over.protected, suppressed=issue.value if issue else "").keeps_home is (
+        row["証明書"] == "不可"
+    )
+    assert keeps_home(over.protected, issue, inquiry) is (row["連携"] == "不可")
+
+
+@pytest.mark.parametrize("row", table("kyosho")["記録"])
+def test_whose_record_shows_where_somebody_lives_follows_the_table(row: dict[str, str]) -> None:
+    """R-1-B2-DAT-04: who lives with somebody, or left a household with them, shows where they are."""
+    shown, other = (
+        Record(
+            atena_no=str(n),
+            version_no=1,
+            setai_no=setai_no,
+            member_order=n,
+            is_head=False,
+            status=Status(row[who]),
+            kind=Kind.JAPANESE,
+        )
+        for n, who, setai_no in ((1, "記録", "9"), (2, "相手", "9" if row["世帯"] == "同じ" else "8"))
+    )
+    assert shares_home(shown, other) is (row["結果"] == "分かる")

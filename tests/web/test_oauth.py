@@ -10,12 +10,15 @@ import jwt
 import pytest
 import pytest_asyncio
 from httpx import Response
-from tests.web.counter import HIRONO, IWAKI, Browser, Town
+from tests.web.counter import HIRONO, IWAKI, Browser, Town, family, settle
 
+from juki import registry
 from juki.access import machines
 from juki.access.machines import ASSERTION_TYPE, NewClient
 from juki.access.model import system
 from juki.audit import operation, reading
+from juki.dates import RegistryDate
+from juki.registry.model import SupportMeasure
 from juki.tenancy import Fleet
 
 ENDPOINT = f"http://127.0.0.1:8000/{IWAKI}/oauth/token"
@@ -101,6 +104,48 @@ async def test_whatever_a_machine_is_answered_stands_in_the_log_as_handed_out_pe
     assert own["resident.history"] == [("history", "basic", "address"), client.client_id, "official", "api"]
     assert own["resident.search"][0][:2] == ("name", "name_kana")
     assert sum(action == "resident.household" for action, *_ in handed) == len(household)
+
+
+async def test_a_machine_is_not_handed_the_home_of_whoever_lives_with_a_protected_person(
+    clerk: Browser, client: NewClient, fleet: Fleet
+) -> None:
+    """R-1-B2-DAT-04: the answer says who and not where, and the log says what was handed out and no more."""
+    head, wife, _child = await settle(fleet, family("秘匿", "ヒトク"))
+    setai_no = await protect(fleet, head)
+    token = (await ask(clerk, assertion(client, fleet))).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "juki-purpose": "official"}
+    root = f"/{IWAKI}/api/v1"
+    groups = "basic,address,domicile,removal,notes"
+    answer = await clerk.client.get(f"{root}/records/{wife}?groups={groups}", headers=headers)
+    body = answer.json()
+    assert (answer.status_code, body["basic"]["name"], body["setai_no"]) == (200, "秘匿　花子", "")
+    assert [body[name] for name in ("address", "domicile", "removal", "notes")] == [None] * 4
+    for one in (head, "0000000000"):
+        unknown = await clerk.client.get(f"{root}/records/{one}", headers=headers)
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "registry.unknown_resident")
+    for one in (setai_no, "0000000000"):
+        unknown = await clerk.client.get(f"{root}/households/{one}", headers=headers)
+        assert (unknown.status_code, unknown.json()["code"]) == (404, "registry.unknown_household")
+    found = await clerk.client.post(f"{root}/search", json={"atena_no": wife}, headers=headers)
+    assert [(hit["address"], hit["setai_no"]) for hit in found.json()["hits"]] == [("", "")]
+    async with operation(
+        fleet, system(IWAKI, "test", {"audit.read"}), "audit.listing", purpose="試験", right="audit.read", write=False
+    ) as op:
+        entries = [e for e in await reading.about(op, wife) if e.intent.actor_id == client.client_id]
+    handed = {e.action: d.items for e in entries for d in e.disclosures}
+    assert handed["resident.read"] == ("basic",)
+    assert {"address", "relationship"} & {*handed["resident.search"]} == set()
+
+
+async def protect(fleet: Fleet, atena_no: str) -> str:
+    """支援措置の開始 for one resident; the number of the household."""
+    content = SupportMeasure(
+        name="秘匿", birth=RegistryDate(1984, 5, 2), address="平", atena_no=atena_no, starts_on=dt.date(2026, 11, 1)
+    )
+    rights = {"protection.enter", "resident.read"}
+    async with operation(fleet, system(IWAKI, "test", rights), "protection.enter", purpose="試験") as op:
+        await registry.enter_protection(op, content)
+        return (await registry.record(op, atena_no, groups=())).setai_no
 
 
 async def test_a_machine_reads_no_page_of_the_staff_where_nothing_is_written_of_what_leaves(

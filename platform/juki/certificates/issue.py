@@ -46,7 +46,7 @@ async def issue(op: Operation, token: str) -> Issued:
     if op.now > found.expires_at:
         raise Refused("certificates.token_expired", "prepared too long ago")
     asked, office = found.held.application, office_of(op.tenant, op.caller)
-    await registry.hold_guards(op, sorted((await watched(op, asked)).together))
+    await registry.hold_guards(op, sorted((await watched(op, asked)).guards))
     subject = await gather(op, asked)
     ensure_allowed(op, judge_subject(op, asked, subject))
     if subject.versions() != found.held.versions:

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from juki.personal import Personal
+from juki.registry.model import keeps_home
 
 MAX_PERSONS: Final = 40
 MAX_COPIES: Final = 20
@@ -151,6 +152,11 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     co_protected: frozenset[str] = frozenset()  # 宛名番号 protected by the same measure
     suppressed: str = ""  # 抑止 of 発行: "" | "alert" | "error"
     draft_pending: bool = False  # 仮登録 under way; the record before it is what is certified
+
+    @property
+    def keeps_home(self) -> bool:
+        """True where no paper tells a stranger where this person lives."""
+        return keeps_home(self.protected, self.suppressed)
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -119,7 +119,7 @@ async def _subject(op: Operation, application: Application, groups: Sequence[str
         return Subject(records=(), together=frozenset(), guards={})
     household = await registry.household(op, records[0].setai_no, groups=())
     together = frozenset((*(m.atena_no for m in household.members), *found))
-    over = await registry.protections(op, sorted(together))
+    over = await registry.protections(op, sorted(together | await registry.living_with(op, records)))
     drafts = await registry.under_change(op, application.persons)
     return Subject(
         records=records,

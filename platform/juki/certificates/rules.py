@@ -30,6 +30,14 @@ NOT_AVAILABLE: Final = "certificates.not_available"
 _OWN: Final = frozenset({Relation.SELF, Relation.HOUSEHOLD})
 _OUTSIDE: Final = frozenset({Relation.THIRD, Relation.OFFICIAL})
 _STRANGERS: Final = frozenset({Relation.AGENT, Relation.THIRD})
+_HOME_NOTICE: Final = {
+    "protected": "certificates.clerk_protected_home",
+    "suppressed": "certificates.clerk_suppressed_home",
+}
+_HOME_WARNING: Final = {
+    "protected": "certificates.warn_protected_home",
+    "suppressed": "certificates.warn_suppressed_home",
+}
 _SHORT_MAX: Final = 100
 _LONG_MAX: Final = 300
 
@@ -111,7 +119,8 @@ def judge(
         return Verdict(refusal=mismatch, fields={"relation": mismatch})
     if notice := held_back(application, records, guards):
         return Verdict(refusal=NOT_AVAILABLE, notice=notice)
-    warnings = ["certificates.warn_protected_home"] if _protected_home(records, guards) else []
+    home = _kept_home(records, guards)
+    warnings = [_HOME_WARNING[home]] if home else []
     for record in records:
         guard = guards.get(record.atena_no, Guard())
         if _requester_is_dead(application, record):
@@ -126,16 +135,22 @@ def judge(
 
 def held_back(application: Application, records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
     """Notice for the clerk where protection or suppression stands against this paper, empty where none does."""
-    if application.relation in _STRANGERS and _protected_home(records, guards):
-        return "certificates.clerk_protected_home"
+    if application.relation in _STRANGERS and (home := _kept_home(records, guards)):
+        return _HOME_NOTICE[home]
     found = (_guarded(application, record, guards.get(record.atena_no, Guard())) for record in records)
     return next((notice for notice in found if notice), "")
 
 
-def _protected_home(records: Sequence[Record], guards: Mapping[str, Guard]) -> bool:
-    """Who lives with a protected person shows where that person lives, and who the 世帯主 is."""
+def _kept_home(records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
+    """`protected` or `suppressed` where the paper shows the home of somebody else who keeps it, empty where it does not.
+
+    Who lives with such a person shows where that person lives, and who the 世帯主 is.
+    """
     found = {record.atena_no for record in records}
-    return any(guard.protected for atena_no, guard in guards.items() if atena_no not in found)
+    kept = [guard for atena_no, guard in guards.items() if atena_no not in found and guard.keeps_home]
+    if not kept:
+        return ""
+    return "protected" if any(guard.protected for guard in kept) else "suppressed"
 
 
 def _mismatch(application: Application, records: Sequence[Record], household: frozenset[str]) -> str:

@@ -15,7 +15,7 @@ from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.person import suppression_line
 from juki.console.suppression import FOR_GOOD, HOLD, RELEASE
-from juki.problem import Conflict, NotFound
+from juki.problem import Conflict, NotFound, Refused
 from juki.registry.model import Level, Process
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, route, text_of
@@ -82,7 +82,7 @@ async def release(
         async with operation(fleet, caller, "protection.release", purpose=PURPOSE, right=RIGHT) as op:
             minutes = int(form.text("minutes"))
             await registry.release(op, atena_no, suppression_no, minutes=minutes, reason=form.text("reason"))
-    except Conflict as error:
+    except (Conflict, Refused) as error:
         form.wrong("form", text_of(error.code, error.status, error.facts))
         return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
     return go(f"/{code}/residents/{atena_no}", done="released")

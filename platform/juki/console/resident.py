@@ -16,7 +16,7 @@ from juki.certificates.model import CertificateKind, IssueEntry, Relation
 from juki.console import clerks, purpose, sections, words
 from juki.console.form import Field, Form
 from juki.console.page import render
-from juki.console.person import leaving, notices_of, person_of, suppression_lines
+from juki.console.person import Notice, leaving, notices_of, person_of, suppression_lines
 from juki.console.search import Tag
 from juki.dates import JST, RegistryDate
 from juki.problem import NotFound
@@ -36,6 +36,11 @@ RELATIONS: Final = {
     Relation.THIRD: "第三者",
     Relation.OFFICIAL: "公用",
 }
+_KEPT: Final = Notice(
+    title="同じ世帯に、照会を抑止している方がいます",
+    text="その方の氏名・続柄などは表示していません。必要な場合は抑止を設定した係に連絡してください。",
+    soft=True,
+)
 _AS_OF: Final = (
     Field(name="day", label="いつの内容を見るか（異動日で）", kind="date", width="s", hint="例: R5.4.1"),
     Field(name="known", label="いつまでに記録された内容か（記録日で）", kind="date", width="s", hint="空欄は今まで"),
@@ -177,7 +182,11 @@ async def _with_plan(op: Operation, record: Record) -> Record:
 def _context(view: View, caller: Caller, form: Form, moment: Moment, revealed: frozenset[str]) -> dict[str, Any]:
     return {
         "person": person_of(view.record),
-        "notices": [*notices_of(view.protection, under_change=view.under_change), *leaving(view.record)],
+        "notices": [
+            *notices_of(view.protection, under_change=view.under_change),
+            *leaving(view.record),
+            *([_KEPT] if view.household and view.household.held else []),
+        ],
         "acts": _acts(view.record, caller) if moment == NOW else [],
         "asof_text": _asof_text(moment),
         "sections": [_section(s, caller, now=moment == NOW) for s in sections.shown(view.record, revealed=revealed)],
@@ -237,7 +246,7 @@ def _members(view: View) -> list[dict[str, Any]]:
         found.append(
             {
                 "atena_no": member.atena_no,
-                "name": basic.name if basic else "",
+                "name": basic.name if basic else "照会の抑止により表示していません",
                 "relationship": basic.relationship if basic else "",
                 "age": f"{dates.age_on(basic.birth, view.today)}歳" if basic and basic.birth.year > 0 else "",
                 "here": here,

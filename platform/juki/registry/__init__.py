@@ -35,6 +35,7 @@ from juki.registry.drafting import (
     withdraw,
 )
 from juki.registry.find import search
+from juki.registry.home import living_with
 from juki.registry.loosen import (
     Amended,
     LooseningView,
@@ -117,6 +118,7 @@ __all__ = [
     "iter_events",
     "iter_records",
     "iter_records_sync",
+    "living_with",
     "loosening",
     "loosenings",
     "measure_history",

@@ -166,13 +166,15 @@ class MoveInNotice(
 class Correct(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="correct", tag_field="form"):
     """誤記修正, 職権修正: `items` maps an item path to the value that should have stood in version `version_no`.
 
-    Values are texts as typed (dates in any form `juki.dates.parse` reads) or flags.
+    Values are texts as typed (dates in any form `juki.dates.parse` reads) or flags. `my_number_source` is asked where 個人番号
+    is among them (R-1-2.3-NUM-01).
     """
 
     reason: str = "correct"
     atena_no: str
     version_no: int
     items: dict[str, str | bool]
+    my_number_source: NumberSource = NumberSource.STATED
 
 
 class Amend(_Notice, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="amend", tag_field="form"):

@@ -42,6 +42,7 @@ from juki.registry.change import (
 from juki.registry.query import digits
 from juki.registry.resident import Record
 from juki.registry.scene import Drawn, Needs, Scene, reseat
+from juki.registry.timeline import headless
 
 _MY_NUMBER = "my_number.my_number"
 _RESIDENT_CODE = "resident_code.resident_code"
@@ -80,9 +81,10 @@ def check(change: Change, scene: Scene, code_rule: str) -> Findings:
 def apply(change: Change, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
     """New versions that the change makes, unstamped, every household whole on every day from then on.
 
-    Pure: the same change on the same scene with the same numbers gives the same versions.
+    Pure: the same change on the same scene with the same numbers gives the same versions. A 除票 that an incumbent still
+    marked as 世帯主 loses the mark with its first change here.
     """
-    return reseat(scene, _apply(change, scene, drawn))
+    return tuple(headless(version) for version in reseat(scene, _apply(change, scene, drawn)))
 
 
 def _apply(change: Change, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:

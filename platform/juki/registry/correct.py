@@ -93,8 +93,15 @@ def _check_shape(path: str, value: object, today: dt.date) -> Findings:
     return Findings()
 
 
+def _check_source(change: Correct | Amend) -> Findings:
+    """個人番号 only as the network gave it or a card or certificate shows it (R-1-2.3-NUM-01)."""
+    if _NUMBER in change.items and change.my_number_source is NumberSource.STATED:
+        return rules.error("registry.my_number_source", "my_number_source")
+    return Findings()
+
+
 def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
-    """The version must stand on the time line, the items exist, and the correction change something."""
+    """The version must stand on the time line, the items exist, 個人番号 name its source, and the correction change something."""
     versions = scene.records.get(change.atena_no, ())
     wrong = next((v for v in timeline(versions) if v.version_no == change.version_no), None)
     if not versions:
@@ -105,7 +112,7 @@ def check(change: Correct, scene: Scene, code_rule: str) -> Findings:
     holders = rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)})
     if not found.errors and items.set_items(wrong, change.items) == wrong:
         found += rules.error("registry.nothing_changes", "items")
-    return rules.total((found, holders))
+    return rules.total((found, holders, _check_source(change)))
 
 
 def apply(change: Correct, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:
@@ -177,11 +184,10 @@ def check_amend(change: Amend, scene: Scene, code_rule: str) -> Findings:
         rules.check_resident(scene, change.atena_no, day, "atena_no"),
         _check_items(change.items, change.reason, held.kind if held else None, code_rule, scene.today),
         rules.check_holders(scene, {f"items.{p}": change.atena_no for p in (_NUMBER, _CODE, _CARD)}),
+        _check_source(change),
     ]
     if not change.items and change.reason not in _ASKS_STOCK:
         found.append(rules.error("registry.nothing_changes", "items"))
-    if _NUMBER in change.items and change.my_number_source is NumberSource.STATED:
-        found.append(rules.error("registry.my_number_source", "my_number_source"))
     if change.reason in _OF_REASON and change.reason.startswith("alias") and held and held.kind is Kind.JAPANESE:
         found.append(rules.error("registry.not_for_japanese", "reason"))
     if change.reason.startswith("former_surname") and held and held.kind is Kind.FOREIGN:

@@ -16,7 +16,7 @@ from juki import letters
 from juki.audit import Operation
 from juki.dates import RegistryDate, today_in_japan
 from juki.problem import Invalid, Refused
-from juki.registry import store
+from juki.registry import home, store
 from juki.registry.index import other_query
 from juki.registry.protection_store import protected_among
 from juki.registry.query import HITS_MAX, Hit, Hits, Query, Terms, digits, hit, matches, terms
@@ -102,19 +102,28 @@ def _matching(op: Operation, wanted: Terms, rows: Sequence[Sequence[Any]]) -> It
 async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[str]) -> list[tuple[Record, bool]]:
     """(version in force, found by the past) of residents who fit, up to one more than are shown."""
     today = today_in_japan(op.now)
+    by_place = bool(wanted.address or query.setai_no.strip())
     found: list[tuple[Record, bool]] = []
     while len(found) <= HITS_MAX and (some := list(islice(matching, HITS_MAX + 1 - len(found)))):
         some = await _may_know_of(op, some)
-        for _, group in groupby(await _versions(op, some), key=lambda row: row[0]):
-            versions = [store.open_record(op.ring, row, ("basic", "address")) for row in group]
-            held = in_force(timeline(versions), today)
+        people = [
+            [store.open_record(op.ring, row, ("basic", "address")) for row in group]
+            for _, group in groupby(await _versions(op, some), key=lambda row: row[0])
+        ]
+        kept = await home.kept_homes(op, (version for versions in people for version in versions))
+        for versions in people:
+            line = timeline(versions)
+            held = in_force(line, today)
             if held is None or held.status is Status.VOID:
                 continue
             if not query.include_removed and held.status is not Status.RESIDENT:
                 continue
+            shown = home.veiled(held, line, kept, today)
+            if by_place and not shown.setai_no:  # a home that is not told is not found by either
+                continue
             now_fits = _fits(query, wanted, held)
-            if now_fits or any(_fits(query, wanted, v) for v in versions):
-                found.append((held, not now_fits))
+            if now_fits or any(_fits(query, wanted, v) for v in versions if not (by_place and kept.shown_by(v))):
+                found.append((shown, not now_fits))
     return found
 
 

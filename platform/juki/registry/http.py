@@ -18,10 +18,12 @@ from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
 from juki.dates import JST
+from juki.registry.blind import to_confirm
 from juki.registry.change import Change, Reception
 from juki.registry.measures import SupportMeasure
 from juki.registry.named import from_named, to_named
 from juki.registry.query import Query
+from juki.registry.resident import Record
 from juki.tenancy import Fleet
 from juki.web import route
 
@@ -109,7 +111,7 @@ async def search(data: Searching, caller: Caller, fleet: Fleet, purpose: str) ->
     async with operation(fleet, caller, "resident.search", purpose=purpose, right="resident.search", write=False) as op:
         found = await registry.search(op, query)
         for hit in found.hits:
-            _hand_out(op, purpose, hit.atena_no, _HIT_ITEMS)
+            _hand_out(op, purpose, hit.atena_no, [item for item in _HIT_ITEMS if getattr(hit, item)])
     return {"hits": [to_named(hit) for hit in found.hits], "capped": found.capped}
 
 
@@ -128,7 +130,7 @@ async def record(
         found = await registry.record(
             op, atena_no, groups=tuple(groups.split(",")), as_of=as_of, known_at=_instant(known_at)
         )
-        _hand_out(op, purpose, atena_no, groups.split(","))
+        _hand_out(op, purpose, atena_no, _told(groups, [found]))
     return to_named(found)
 
 
@@ -143,7 +145,7 @@ async def history(
     """異動履歴: every version with its change, corrected and cancelled ones marked."""
     async with operation(fleet, caller, "resident.history", purpose=purpose, right=_READ, write=False) as op:
         found = await registry.history(op, atena_no, groups=tuple(groups.split(",")))
-        _hand_out(op, purpose, atena_no, ["history", *groups.split(",")])
+        _hand_out(op, purpose, atena_no, ["history", *_told(groups, [version.record for version in found])])
     return [to_named(version) for version in found]
 
 
@@ -169,7 +171,7 @@ async def household(
     async with operation(fleet, caller, "resident.household", purpose=purpose, right=_READ, write=False) as op:
         found = await registry.household(op, setai_no, groups=tuple(groups.split(",")), as_of=as_of)
         for member in found.members:
-            _hand_out(op, purpose, member.atena_no, groups.split(","))
+            _hand_out(op, purpose, member.atena_no, _told(groups, [member]))
     return to_named(found)
 
 
@@ -199,9 +201,10 @@ async def queue(caller: Caller, fleet: Fleet, purpose: str) -> list[dict[str, An
 
 @get("/cases/{case_no:int}", opt=route("change.case", "change.confirm", "照合待ちの確認"))
 async def case(case_no: Annotated[int, _NUMBER], caller: Caller, fleet: Fleet, purpose: str) -> dict[str, Any]:
-    """仮登録の内容 with before and after."""
+    """仮登録の内容 with before and after; whoever may confirm it is not shown what they have to type again."""
     async with operation(fleet, caller, "change.case", purpose=purpose, right="change.confirm", write=False) as op:
-        return to_named(await registry.case(op, case_no))
+        view = await registry.case(op, case_no)
+        return to_confirm(view) if view.summary.may_confirm else to_named(view)
 
 
 @post("/cases/{case_no:int}/confirm", opt=route("change.confirm", "change.confirm"), status_code=200)
@@ -340,6 +343,11 @@ def _hand_out(op: Operation, purpose: str, atena_no: str, items: Sequence[str]) 
     """提供: what a machine is answered leaves for another duty's system; staff look at it here."""
     if op.caller.actor_kind == "machine":
         op.disclose(atena_no, items, op.caller.actor_id, purpose, "api", my_number="my_number" in items)
+
+
+def _told(groups: str, records: Sequence[Record]) -> list[str]:
+    """Of the groups asked for those that went out: what is withheld, or is not there, was not handed to anybody."""
+    return [group for group in groups.split(",") if any(getattr(record, group) is not None for record in records)]
 
 
 def _form(data: Entering) -> tuple[Change, Reception]:

@@ -70,7 +70,7 @@ async def amend_protection(op: Operation, measure_no: int, content: SupportMeasu
     `registry.measure_state`, Conflict `registry.loosening_waits`, NotFound `registry.unknown_measure` or
     `registry.unknown_resident`, Refused `access.right_missing`.
     """
-    await _hold(op, measure_no=measure_no)
+    await loosening_store.hold(op, measure_no=measure_no)
     now = await latest(op, measure_no)
     wanted = msgspec.structs.replace(content, **{name: getattr(now.content, name) for name in _KEPT})
     if joining := [atena_no for atena_no in wanted.protected_with if atena_no not in now.content.protected_with]:
@@ -99,7 +99,7 @@ async def ask_end(op: Operation, measure_no: int, reason: str) -> int:
     `registry.unknown_measure`, Refused `access.right_missing`.
     """
     need_reason(reason)
-    await _hold(op, measure_no=measure_no)
+    await loosening_store.hold(op, measure_no=measure_no)
     now = await latest(op, measure_no)
     return await _ask_of_measure(op, LooseningKind.END, now, now.version_no, Asked(reason=reason))
 
@@ -112,7 +112,7 @@ async def ask_release(op: Operation, atena_no: str, suppression_no: int, reason:
     """
     need(op, RIGHT)
     need_reason(reason)
-    await _hold(op, suppression_no=suppression_no)
+    await loosening_store.hold(op, suppression_no=suppression_no)
     await held_back(op, atena_no, suppression_no)
     if waits := await loosening_store.waiting_of_suppression(op, suppression_no):
         raise _waits(waits)
@@ -179,17 +179,12 @@ async def approvals(op: Operation, measure_no: int) -> dict[int, tuple[int, str]
     return await loosening_store.approved_of_measure(op, measure_no)
 
 
-async def _hold(op: Operation, *, measure_no: int | None = None, suppression_no: int | None = None) -> None:
-    """Asks and decisions about one measure or suppression come one after another."""
-    await store.lock(op.session, "loosening", (f"{measure_no} {suppression_no}",))
-
-
 async def _open(op: Operation, loosening_no: int) -> Loosening:
     """An ask that still waits, held until the transaction ends."""
     need(op, RIGHT)
     found = await loosening_store.read(op, loosening_no)
     op.fact(loosening_no=loosening_no)
-    await _hold(op, measure_no=found.measure_no, suppression_no=found.suppression_no)
+    await loosening_store.hold(op, measure_no=found.measure_no, suppression_no=found.suppression_no)
     found = await loosening_store.read(op, loosening_no)
     if found.state is not LooseningState.ASKED:
         raise loosening_store.ended_already()

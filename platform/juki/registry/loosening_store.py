@@ -8,6 +8,12 @@ from typing import Any
 from juki.audit import Operation
 from juki.problem import Conflict, NotFound
 from juki.registry.measures import Asked, Loosening, LooseningKind, LooseningState, LooseningStep
+from juki.registry.store import lock
+
+
+async def hold(op: Operation, *, measure_no: int | None = None, suppression_no: int | None = None) -> None:
+    """Asks, decisions and temporary releases about one measure or suppression come one after another."""
+    await lock(op.session, "loosening", (f"{measure_no} {suppression_no}",))
 
 
 async def add(op: Operation, loosening: Loosening) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import datetime as dt
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -180,6 +181,22 @@ class Suppression(Personal, frozen=True, kw_only=True):
     release_asked: bool = False  # a release for good waits for a second person; nothing is lifted meanwhile
 
 
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """抑止の一時解除: who let a 抑止 go for a while, and until when."""
+
+    by: str
+    until: dt.datetime
+
+
+RELEASE_PAUSE: Final = dt.timedelta(hours=24)
+"""How long after the end of a temporary release the same person may not let the same 抑止 go again (docs/adr/0011)."""
+
+
+def may_release(releases: Iterable[Release], by: str, now: dt.datetime) -> bool:
+    """抑止の一時解除 by one person: True unless that person let this 抑止 go before and a day has not passed since it came back."""
+    return all(release.by != by or now >= release.until + RELEASE_PAUSE for release in releases)
+
+
 class Protection(Personal, frozen=True, kw_only=True):
     """What stands over one resident today, as this caller may know it."""
 
@@ -233,6 +250,15 @@ class Loosening(Personal, frozen=True, kw_only=True):
     def state(self) -> LooseningState:
         """What the last step says."""
         return self.steps[-1].state
+
+
+def keeps_home(protected: bool, *levels: str | None) -> bool:
+    """居所の秘匿: True where it is told to nobody outside where a resident lives.
+
+    So it is under 支援措置, provisional or past its last day until somebody ends it, and where the process by which it would
+    be told is held back (抑止, level error): 発行 for a paper, 発行 or 照会 for what a machine is answered.
+    """
+    return protected or Level.ERROR in levels
 
 
 class IssueBlock(msgspec.Struct, frozen=True, kw_only=True):

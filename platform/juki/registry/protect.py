@@ -28,6 +28,7 @@ from juki.registry.measures import (
     ends_of,
     issue_block,
     last_day,
+    may_release,
     renewable_from,
     warning,
 )
@@ -37,7 +38,7 @@ RELEASE_MINUTES_MAX: Final = 480
 
 
 async def protections(op: Operation, atena_nos: Sequence[str]) -> dict[str, Protection]:
-    """What stands over each of the residents named; the measures themselves only with the right protection.read."""
+    """What stands over each of the residents named; measures and the reason of a 抑止 only with the right protection.read."""
     today = today_in_japan(op.now)
     under = await protection_store.protected_among(op, atena_nos)
     held = await protection_store.suppressions(op, atena_nos)
@@ -64,7 +65,9 @@ def _protection(
         protected=bool(under),
         provisional=any(m.state is MeasureState.PROVISIONAL for m in under),
         overdue=any(warning(ends_of(m), today) == "overdue" for m in under),
-        suppressions=tuple(s for s in held if s.atena_no == atena_no),
+        suppressions=tuple(
+            s if in_full else msgspec.structs.replace(s, reason="") for s in held if s.atena_no == atena_no
+        ),
         measures=tuple(under) if in_full else (),
         asked=tuple(dict.fromkeys(asked[m.measure_no][1] for m in under if m.measure_no in asked)),
     )
@@ -194,15 +197,20 @@ async def suppress(
 
 
 async def release(op: Operation, atena_no: str, suppression_no: int, *, minutes: int, reason: str) -> None:
-    """抑止の一時解除 with a reason: it comes back by itself after at most eight hours, so one person is enough.
+    """抑止の一時解除 with a reason: it comes back by itself after at most eight hours, so one person is enough, and another
+    one for the next within a day.
 
-    Raises Invalid `registry.release_minutes`, `registry.reason_missing`, NotFound `registry.unknown_suppression`.
+    Raises Invalid `registry.release_minutes`, `registry.reason_missing`, NotFound `registry.unknown_suppression`, Refused
+    `registry.release_again`.
     """
     need(op, "protection.enter")
     need_reason(reason)
     if not 1 <= minutes <= RELEASE_MINUTES_MAX:
         raise Invalid("registry.release_minutes", "between 1 and 480", fields={"minutes": "registry.release_minutes"})
+    await loosening_store.hold(op, suppression_no=suppression_no)
     await held_back(op, atena_no, suppression_no)
+    if not may_release(await protection_store.releases(op, suppression_no), op.caller.actor_id, op.now):
+        raise Refused("registry.release_again", "whoever let it go yesterday or today does not do so again")
     until = op.now + dt.timedelta(minutes=minutes)
     await protection_store.add_release(op, suppression_no, until, reason, op.caller.actor_id)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from juki.audit import Operation
 from juki.dates import today_in_japan
 from juki.problem import Conflict
-from juki.registry.measures import Level, Measure, MeasureState, Process, SupportMeasure, Suppression
+from juki.registry.measures import Level, Measure, MeasureState, Process, Release, SupportMeasure, Suppression
 from juki.registry.store import in_slot, lock
 
 SUBJECT = "support.subject"
@@ -177,6 +177,16 @@ async def add_suppression(op: Operation, suppression: Suppression) -> None:
             ),
         },
     )
+
+
+async def releases(op: Operation, suppression_no: int) -> list[Release]:
+    """抑止の一時解除 of one suppression, oldest first."""
+    rows = await op.session.fetch(
+        "SELECT released_by, until FROM {t}.suppression_release WHERE suppression_no = %(no)s AND until IS NOT NULL "
+        "ORDER BY release_no",
+        {"no": suppression_no},
+    )
+    return [Release(by=row[0], until=row[1]) for row in rows]
 
 
 async def add_release(op: Operation, suppression_no: int, until: dt.datetime | None, reason: str, by: str) -> int:

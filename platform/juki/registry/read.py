@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from juki.audit import Operation
 from juki.dates import from_date, today_in_japan
 from juki.problem import NotFound, Refused
-from juki.registry import store
+from juki.registry import home, store
 from juki.registry.protection_store import protected_among
 from juki.registry.reason import MIGRATION
 from juki.registry.resident import GROUPS, Household, Record, Status
@@ -38,12 +38,17 @@ def check_groups(op: Operation, groups: Collection[str]) -> None:
             raise Refused("registry.group_not_allowed", "this group needs a right of its own", group=group)
 
 
-def _heed(op: Operation, *, held: bool) -> None:
-    """Raises Refused `registry.inquiry_suppressed` where 照会 is held back, but for those who set and release it.
+def _heeds(op: Operation) -> bool:
+    """True where this look is a 照会 that a suppression holds back: not for those who set and release it.
 
     Other processes (異動, 発行) have suppressions of their own and read on.
     """
-    if held and not op.action.startswith(_OTHER_PROCESSES) and not op.caller.may("protection.enter"):
+    return not op.action.startswith(_OTHER_PROCESSES) and not op.caller.may("protection.enter")
+
+
+def _heed(op: Operation, *, held: bool) -> None:
+    """Raises Refused `registry.inquiry_suppressed` where 照会 is held back from this caller."""
+    if held and _heeds(op):
         raise Refused("registry.inquiry_suppressed", "looking at this record is held back")
 
 
@@ -70,15 +75,18 @@ async def record(
     held = in_force(line, as_of or today_in_japan(op.now))
     if held is None or await _hidden(op, [atena_no]):
         raise NotFound("registry.unknown_resident", "no such resident here")
-    _heed(op, held=any(row[-1] for row in rows))
+    kept = rows[0][-1]
+    _heed(op, held=atena_no in kept)
     opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), groups)
     _touch(op, opened)
-    return (await _veiled(op, [opened]))[0]
+    (shown,) = await _veiled(op, await _unnamed(op, [opened], kept))
+    life = line if known_at is None else timeline(store.open_record(op.ring, row, ()) for row in rows)
+    return home.veiled(shown, life, await home.kept_homes(op, life), today_in_japan(op.now))
 
 
 async def _hidden(op: Operation, atena_nos: Sequence[str]) -> Collection[str]:
     """A machine never learns of a person under 支援措置; staff see the notice and act on it."""
-    if op.caller.actor_kind != "machine" or op.caller.may("protection.read"):
+    if not home.from_outside(op):
         return ()
     return await protected_among(op, atena_nos)
 
@@ -91,12 +99,35 @@ async def _veiled(op: Operation, records: Sequence[Record]) -> list[Record]:
     return [_without_heads(r) for r in records] if await _hidden(op, near) else list(records)
 
 
-def _without_heads(record: Record) -> Record:
+async def _unnamed(op: Operation, records: Sequence[Record], kept: Collection[str]) -> list[Record]:
+    """Records that do not name as 世帯主 anybody of those whose 照会 is held back from this caller."""
+    if not kept or not _heeds(op):
+        return list(records)
+    rows = await store.rows_of(op.session, sorted(kept))
+    named = {r.basic.name for r in (store.open_record(op.ring, row, ("basic",)) for row in rows) if r.basic}
+    return [_without_heads(r, named) for r in records]
+
+
+def _without_heads(record: Record, named: Collection[str] | None = None) -> Record:
+    """A record without the names of 世帯主, of those `named` only where that is given."""
     basic, address = record.basic, record.address
-    return msgspec.structs.replace(
-        record,
-        basic=basic and msgspec.structs.replace(basic, head_name=""),
-        address=address and msgspec.structs.replace(address, former_head_name=""),
+    if basic is not None and (named is None or basic.head_name in named):
+        basic = msgspec.structs.replace(basic, head_name="")
+    if address is not None and (named is None or address.former_head_name in named):
+        address = msgspec.structs.replace(address, former_head_name="")
+    return msgspec.structs.replace(record, basic=basic, address=address)
+
+
+def _withheld(record: Record) -> Record:
+    """照会の抑止: that somebody is there, and nothing else."""
+    return Record(
+        atena_no=record.atena_no,
+        version_no=0,
+        setai_no=record.setai_no,
+        member_order=record.member_order,
+        is_head=False,
+        status=record.status,
+        kind=record.kind,
     )
 
 
@@ -108,7 +139,10 @@ async def household(
     as_of: dt.date | None = None,
     known_at: dt.datetime | None = None,
 ) -> Household:
-    """世帯: its residents on a day, head first. Raises NotFound `registry.unknown_household`."""
+    """世帯: its residents on a day, head first; those whose 照会 is held back are there without anything of theirs.
+
+    Raises NotFound `registry.unknown_household`, Refused `registry.inquiry_suppressed` where nobody else is left.
+    """
     check_groups(op, groups)
     day = as_of or today_in_japan(op.now)
     rows = await store.rows_of_household(op.session, setai_no)
@@ -121,12 +155,33 @@ async def household(
         found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
     hidden = await _hidden(op, [member.atena_no for member in found])
     found = await _veiled(op, [member for member in found if member.atena_no not in hidden])
+    found = await _told_outside(op, rows, found)
     if not found and (hidden or not rows):
         raise NotFound("registry.unknown_household", "no such household here")
-    _heed(op, held=bool(found) and bool(await store.held_from_inquiry(op, [member.atena_no for member in found])))
+    atena_nos = [member.atena_no for member in found]
+    kept = await store.held_from_inquiry(op, atena_nos) if found and _heeds(op) else frozenset[str]()
+    _heed(op, held=bool(kept) and (kept >= {*atena_nos} or op.caller.actor_kind == "machine"))
     for member in found:
-        _touch(op, member)
-    return Household(setai_no=setai_no, members=tuple(sorted(found, key=lambda m: m.member_order)))
+        if member.atena_no not in kept:
+            _touch(op, member)
+    found = [_withheld(m) if m.atena_no in kept else m for m in await _unnamed(op, found, kept)]
+    members = tuple(sorted(found, key=lambda m: m.member_order))
+    return Household(setai_no=setai_no, members=members, held=tuple(m.atena_no for m in members if m.atena_no in kept))
+
+
+async def _told_outside(op: Operation, rows: Sequence[Sequence[Any]], members: list[Record]) -> list[Record]:
+    """Members as this caller may know where they live or lived; a household that shows a home that is kept is unknown."""
+    if not home.from_outside(op):
+        return members
+    lives = {
+        a: timeline(store.open_record(op.ring, row, ()) for row in own) for a, own in groupby(rows, lambda r: r[0])
+    }
+    kept = await home.kept_homes(op, (version for life in lives.values() for version in life))
+    today = today_in_japan(op.now)
+    told = [home.veiled(member, lives[member.atena_no], kept, today) for member in members]
+    if any(not member.setai_no for member in told):
+        raise NotFound("registry.unknown_household", "no such household here")
+    return told
 
 
 async def history(
@@ -142,16 +197,20 @@ async def history(
     known = [r for r in records if known_at is None or (r.known_from is not None and r.known_from <= known_at)]
     if not known or await _hidden(op, [atena_no]):
         raise NotFound("registry.unknown_resident", "no such resident here")
-    _heed(op, held=any(row[-1] for row in rows))
-    known = await _veiled(op, known)
+    kept = rows[0][-1]
+    _heed(op, held=atena_no in kept)
+    known = await _veiled(op, await _unnamed(op, known, kept))
     made = await store.events(op.session, op.ring, (r.event_no for r in known))
     gone = superseded(known)
     for version in known:
         _touch(op, version)
-    return tuple(
+    away = await home.kept_homes(op, records)
+    line, today = timeline(records), today_in_japan(op.now)
+    told = (
         Version(record=r, event=made.get(r.event_no) or _arrival(r, op.now), superseded_by=gone.get(r.version_no))
         for r in known
     )
+    return tuple(home.silent(version, home.veiled(version.record, line, away, today)) for version in told)
 
 
 def _arrival(version: Record, now: dt.datetime) -> Event:

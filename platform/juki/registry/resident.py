@@ -236,10 +236,14 @@ class Record(Personal, frozen=True, kw_only=True):
 
 
 class Household(Personal, frozen=True, kw_only=True):
-    """世帯: its members at one moment, head first, in the order of the register."""
+    """世帯: its members at one moment, head first, in the order of the register.
+
+    Of those in `held` (照会の抑止) nothing is told but that they are there: every group is None and nobody is the head.
+    """
 
     setai_no: str
     members: tuple[Record, ...]
+    held: tuple[str, ...] = ()
 
     def head(self) -> Record | None:
         """世帯主, None where no one is left."""

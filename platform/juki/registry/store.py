@@ -142,9 +142,13 @@ async def rows_of(session: TenantSession, atena_nos: Sequence[str]) -> list[tupl
 
 
 async def rows_to_show(op: Operation, atena_nos: Sequence[str]) -> list[tuple[Any, ...]]:
-    """As `rows_of`, each row with one column more: whether 照会 of this resident is held back today (抑止, level error)."""
+    """As `rows_of`, each row with one column more: 宛名番号 of those, of everyone who ever shared a household with the
+    residents named, whose 照会 is held back today (抑止, level error).
+    """
     return await op.session.fetch(
-        "SELECT " + _PLAIN + ", " + _SEALED + ", EXISTS (SELECT 1 FROM {t}.suppression s WHERE s.atena_no = v.atena_no "
+        "SELECT " + _PLAIN + ", " + _SEALED + ", ARRAY(SELECT DISTINCT s.atena_no FROM {t}.suppression s "
+        "WHERE s.atena_no IN (SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no IN "
+        "(SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s))) "
         "AND s.process = 'inquiry' AND s.level = 'error' AND s.starts_on <= %(today)s AND NOT EXISTS ("
         "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
         "AND (r.until IS NULL OR r.until > %(now)s))) "
@@ -208,6 +212,16 @@ async def rows_of_household(session: TenantSession, setai_no: str) -> list[tuple
         "(SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = %(setai_no)s) "
         "ORDER BY v.atena_no, v.version_no",
         {"setai_no": setai_no},
+    )
+
+
+async def places_of_households(session: TenantSession, setai_nos: Iterable[str]) -> list[tuple[Any, ...]]:
+    """Every version of everyone who was ever in one of the households, without any sealed group."""
+    return await session.fetch(
+        "SELECT " + _PLAIN + " FROM {t}.resident_version v WHERE v.atena_no IN "
+        "(SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = ANY(%(setai_nos)s)) "
+        "ORDER BY v.atena_no, v.version_no",
+        {"setai_nos": list(setai_nos)},
     )
 
 

@@ -16,7 +16,7 @@ import msgspec
 from juki.dates import RegistryDate
 from juki.personal import Personal
 from juki.problem import Invalid
-from juki.registry.resident import GROUPS, Record
+from juki.registry.resident import GROUPS, Record, Status
 
 _PLAIN: Final = ("setai_no", "member_order", "is_head", "status", "kind")
 _SEAT: Final = ("member_order", "is_head", "basic.relationship", "basic.head_name")
@@ -163,7 +163,7 @@ def correction(content: Record, named: Record, number: int) -> Record:
 def merge(before: Record, after: Record, later: Record, *, force: frozenset[str] = frozenset()) -> Record:
     """`later` with every item that changed from `before` to `after`, where `later` still reads as `before`.
 
-    The place in a household goes over only into versions of the same household.
+    The place in a household goes over only into versions of the same household; nobody struck out becomes 世帯主 by it.
     """
     plain: dict[str, Any] = {}
     if later.setai_no != before.setai_no:
@@ -182,7 +182,14 @@ def merge(before: Record, after: Record, later: Record, *, force: frozenset[str]
         held, given = plain.get(group, getattr(later, group)), getattr(after, group)
         if held is not None and given is not None:
             plain[group] = msgspec.structs.replace(held, **{item: getattr(given, item)})
-    return msgspec.structs.replace(later, **plain) if plain else later
+    return headless(msgspec.structs.replace(later, **plain) if plain else later)
+
+
+def headless(version: Record) -> Record:
+    """A version as it may stand: 除票 keeps its 続柄, but whoever was struck out is 世帯主 of nobody (item 7)."""
+    if version.is_head and version.status is not Status.RESIDENT:
+        return msgspec.structs.replace(version, is_head=False)
+    return version
 
 
 def _seated_as(before: Record, after: Record, force: frozenset[str]) -> Record:

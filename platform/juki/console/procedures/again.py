@@ -20,6 +20,7 @@ from juki.registry.model import (
     MoveOut,
     NationalityChange,
     Newcomer,
+    NumberSource,
     Place,
     Position,
     Reception,
@@ -137,7 +138,11 @@ def _positions(given: Sequence[Position]) -> dict[str, list[str]]:
 
 
 def _corrections(change: Correct) -> dict[str, list[str]]:
-    values = {"version_no": [str(change.version_no)]}
+    stated = change.my_number_source is NumberSource.STATED
+    values = {
+        "version_no": [str(change.version_no)],
+        "my_number_source": ["" if stated else change.my_number_source.value],
+    }
     for n, (path, text) in enumerate(change.items.items()):
         values |= {f"item_{n}": [path], f"value_{n}": [as_said(path, text)]}
     return values

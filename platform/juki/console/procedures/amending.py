@@ -6,11 +6,11 @@ from typing import Final
 
 from juki.console import words
 from juki.console.form import Field, Form, kana
-from juki.console.procedures.newcomer import spaced
+from juki.console.procedures.newcomer import NUMBER_SOURCES, spaced
 from juki.console.procedures.notice import first_page, notice_of
 from juki.console.procedures.procedure import About, Step
 from juki.problem import Invalid
-from juki.registry.model import Cancel, Change, Correct
+from juki.registry.model import Cancel, Change, Correct, NumberSource
 
 CORRECTIONS: Final = 4
 _YES: Final = "該当"
@@ -50,6 +50,16 @@ def correct_steps(about: About, persons: int) -> list[Step]:
             ),
             Field(name=f"value_{n}", group=f"{n + 1}件目", label="正しい内容", width="l", max=300),
         ]
+    rows.append(
+        Field(
+            name="my_number_source",
+            group="個人番号を直すとき",
+            label="個人番号の確認元",
+            kind="select",
+            options=NUMBER_SOURCES,
+            width="m",
+        )
+    )
     reasons = (("correct", "誤記修正"), ("amend", "職権修正"))
     lead = "画面のとおりの言葉で入力します（性別は男・女・不明）。「該当」と表示する項目は、該当か空欄にします。"
     return [first_page("異動日（修正する日）", reasons), Step(title="誤りと正しい内容", fields=rows, lead=lead)]
@@ -71,6 +81,7 @@ def correct(about: About, form: Form) -> Change:
         atena_no=about.atena_no,
         version_no=int(form.text("version_no") or about.version_no),
         items=items,
+        my_number_source=NumberSource(form.text("my_number_source") or NumberSource.STATED.value),
         **notice_of(form),
     )
 
