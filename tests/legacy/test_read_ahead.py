@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from juki import dates
 from juki.legacy import gaiji as gaiji_table
 from juki.legacy import load_layout
-from juki.legacy.assemble import Reader
+from juki.legacy.assemble import Reader, ResidentRows
 from juki.legacy.cells import BadValue, Loader, Marked, item_rules
 from juki.legacy.columns import Column, ColumnRun
 from juki.legacy.extract import Source
@@ -22,6 +25,7 @@ from juki.problem import Invalid
 
 from .conftest import CODES
 
+TODAY = dt.date(2026, 11, 28)
 SMALL = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 FIXED = load_layout("cp932-fixed")
 
@@ -34,8 +38,8 @@ def loader(item: Field, layout: Layout = FIXED) -> Loader:
     return Loader(item, layout, Gaiji({}), item_rules("mod11-w2to7"), "cp932")
 
 
-def one_by_one(reader: Reader, places: list[tuple[int, int]]) -> list[Any]:
-    return [(reader.read(*place), [*reader.faults], [*reader.alerts]) for place in places]
+def one_by_one(rows: ResidentRows, places: list[tuple[int, int]]) -> list[Any]:
+    return [(rows.read(*place), [*rows.reader.faults], [*rows.reader.alerts]) for place in places]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -59,7 +63,7 @@ def test_rows_read_together_are_rows_read_one_by_one(
         table = gaiji_table.read(source)
         file = source.of_kind("resident")[0]
         places = [(row.start, row.end) for row in file.rows() if not row.problem]
-        plain, ahead = (Reader(file, layout, table, "mod11-w2to7") for _ in range(2))
+        plain, ahead = (ResidentRows(Reader(file, layout, table, "mod11-w2to7"), TODAY) for _ in range(2))
         expected = one_by_one(plain, places)
         for start in range(0, len(places), 300):
             ahead.read_ahead(places[start : start + 300])
@@ -132,3 +136,47 @@ def test_a_run_of_columns_is_the_columns_side_by_side() -> None:
     assert run[wrong] == (False, None, day)
     assert [fault.reason for fault in faults] == ["digits.form"]
     assert wrong not in run
+
+
+def _left_out(fields: tuple[Field, ...], paths: set[str]) -> tuple[Field, ...]:
+    return tuple(msgspec.structs.replace(one, to="-") if one.to in paths else one for one in fields)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda fields: _left_out(fields, {"basic.sex", "address.address.building", "entitlements.pension.number"}),
+        lambda fields: _left_out(fields, {one.to for one in fields if one.to.startswith(("event.", "removal."))}),
+        lambda fields: tuple(reversed(fields)),
+        lambda fields: tuple(msgspec.structs.replace(one, required=one.to == "basic.head_name") for one in fields),
+    ],
+    ids=["holes in groups", "no change and no removal", "fields from the last", "one more item required"],
+)
+def test_however_a_layout_lies_rows_read_together_are_rows_read_alone(
+    extracts: dict[str, Path], code: str, changed: Callable[[tuple[Field, ...]], tuple[Field, ...]]
+) -> None:
+    """R-1-2.6-MIG-01: groups whose items do not lie side by side, that are missing, or whose items are required."""
+    layout = load_layout(CODES[code])
+    kinds = [
+        msgspec.structs.replace(one, fields=changed(one.fields)) if one.kind == "resident" else one
+        for one in layout.file
+    ]
+    with Source(extracts[code], msgspec.structs.replace(layout, file=tuple(kinds))) as source:
+        table = gaiji_table.read(source)
+        file = source.of_kind("resident")[0]
+        places = [(row.start, row.end) for row in file.rows() if not row.problem]
+        plain, ahead = (ResidentRows(Reader(file, source.layout, table, "mod11-w2to7"), TODAY) for _ in range(2))
+        expected = one_by_one(plain, places)
+        ahead.read_ahead(places)
+        kept = len(ahead._ahead)
+        assert one_by_one(ahead, places) == expected
+    assert kept == sum(version is not None and not alerts for version, _, alerts in expected)
+
+
+@pytest.mark.parametrize("path", ["status", "kind", "basic.sex", "sex"])
+def test_a_code_that_a_layout_leads_to_no_word_of_the_record_is_a_fault_of_the_row(path: str) -> None:
+    load = loader(field("code", to=path, codes="own"), msgspec.structs.replace(FIXED, codes={"own": {"9": "asleep"}}))
+    with pytest.raises(BadValue, match=r"code\.unknown"):
+        load.load(b"9")
+    assert load.load_many([b"9"]) == [None]

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, compress, pairwise
 from operator import itemgetter
-from typing import Any, Final, cast, get_type_hints
+from typing import Any, Final, get_type_hints
 
 import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
 from juki.legacy.cells import Loader, calendar_day, item_rules, ordering_day
-from juki.legacy.columns import Column, ColumnRun, values_of
+from juki.legacy.columns import FAULTY, Column, ColumnRun, Part, spread_out, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -27,20 +27,16 @@ from juki.registry.model import (
     Measure,
     MeasureState,
     Record,
-    Sex,
     Status,
     SupportMeasure,
 )
 
-_ENUMS: Final[dict[str, Callable[[str], Any]]] = {"basic.sex": Sex, "sex": Sex}
-_REMEMBERED: Final = 4096
+_DAYS_REMEMBERED: Final = 4096
 _PERSONAL: Final = frozenset({"basic", "domicile", "my_number", "resident_code", "entitlements"})  # no two people alike
 _MIDNIGHT: Final = dt.time(0, 0, tzinfo=JST)
-_STATUSES: Final = {status.value: status for status in Status}
-_KINDS: Final = {kind.value: kind for kind in Kind}
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_DAYS_REMEMBERED)
 def _midnight(day: dt.date) -> dt.datetime:
     """The instant at which an office day began."""
     return dt.datetime.combine(day, _MIDNIGHT)
@@ -61,47 +57,47 @@ class Reader:
         self.alerts: list[Fault] = []
         rules = item_rules(resident_code_rule)
         used = [(position, field) for position, field in enumerate(file.fields) if field.to != "-"]
-        self._file = file
-        columns = [
+        self.file = file
+        self.columns = [
             Column(field, Loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
             for _, field in used
         ]
-        self._takes: list[Column | ColumnRun] = list(columns)
-        self._cells: Callable[[int, int], Sequence[Any]] = file.cells
-        if not file.is_csv:
-            runs = _runs(columns)
-            self._takes = [run[0] if len(run) == 1 else ColumnRun(run, self.faults, self.alerts) for run in runs]
-            self._cells = file.cutter([(run[0].field.at, sum(column.field.width for column in run)) for run in runs])
-        elif len(used) < len(file.fields):
-            chosen = itemgetter(*(position for position, _ in used), 0)  # 0: a tuple even of one
-            self._cells = lambda start, end: chosen(file.cells(start, end))
-        self._ahead: dict[int, list[Any]] = {}  # start of a row -> its values
+        self._takes: list[Column | ColumnRun] = self.takes(self.columns)
+        self._cells = self.cutter([[take] for take in self._takes])
         self.paths = tuple(field.to for _, field in used)
         self.titles = {field.to: field.title for _, field in reversed(used)}
-        self._required = tuple((at, field.title) for at, (_, field) in enumerate(used) if field.required)
+        self.required = tuple((at, field.title) for at, (_, field) in enumerate(used) if field.required)
 
-    def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
-        """Cut rows that are about to be read and read their cells column by column; only rows wholly right are kept of it."""
-        cut = [self._cells(start, end) for start, end in places]
-        columns = [take.read_ahead(cells) for take, cells in zip(self._takes, zip(*cut, strict=True), strict=True)]
-        self._ahead = {
-            start: list(chain.from_iterable(cast(Any, row)))
-            for (start, _), row in zip(places, zip(*columns, strict=True), strict=True)
-            if all(row)
-        }
+    def takes(self, columns: Sequence[Column]) -> list[Column | ColumnRun]:
+        """The columns, in a file of fixed length those that belong together as one run."""
+        if self.file.is_csv:
+            return list(columns)
+        return [run[0] if len(run) == 1 else ColumnRun(run, self.faults, self.alerts) for run in _runs(columns)]
+
+    def cutter(self, stretches: Sequence[Sequence[Column | ColumnRun]]) -> Callable[[int, int], Sequence[Any]]:
+        """What cuts a row, by its start and end, into one cell a stretch; a stretch of a CSV row is one column."""
+        file = self.file
+        if not file.is_csv:
+            return file.cutter([(stretch[0].at, sum(take.width for take in stretch)) for stretch in stretches])
+        chosen = itemgetter(
+            *(file.fields.index(take.field) for (take,) in stretches if isinstance(take, Column)), 0
+        )  # 0: a tuple even of one
+        return lambda start, end: chosen(file.cells(start, end))[:-1]
 
     def read(self, start: int, end: int) -> list[Any]:
         """Values of a row in the order of `paths`; None where the cell is blank or at fault."""
-        if self.faults or self.alerts:
-            self.faults.clear()
-            self.alerts.clear()
-        values = self._ahead.pop(start, None)
-        if values is None:
-            values = list(chain.from_iterable(map(values_of, self._takes, self._cells(start, end))))
-        for at, title in self._required:
+        self.forget()
+        values = list(chain.from_iterable(map(values_of, self._takes, self._cells(start, end))))
+        for at, title in self.required:
             if values[at] is None and not any(f.item == title for f in self.faults):
                 self.faults.append(Fault(title, "item.missing", "empty"))
         return values
+
+    def forget(self) -> None:
+        """Nothing more is said of the row read last."""
+        if self.faults or self.alerts:
+            self.faults.clear()
+            self.alerts.clear()
 
 
 _ALONE: Final = frozenset({
@@ -132,59 +128,71 @@ def _runs(columns: Sequence[Column]) -> list[list[Column]]:
     return runs
 
 
+Build = Callable[[Sequence[Sequence[Any]]], list[Any]]
+"""What makes the columns of a part into one value a row."""
+
+
 class _Group:
-    """How one disclosure group is filled: attributes straight from a column, and the structs inside it."""
+    """How the columns of one part become structs: attributes straight from a column, and the structs inside it."""
 
-    def __init__(
-        self, prefix: str, struct: type[msgspec.Struct], paths: Sequence[str], *, remember: bool = True
-    ) -> None:
-        self.struct = struct
-        self._remember = remember
-        self._built: dict[tuple[Any, ...], Any] = {}
-        self.plain: list[tuple[str, int]] = []
-        self.nested: list[tuple[str, _Group]] = []
+    def __init__(self, prefix: str, struct: type[msgspec.Struct], paths: Sequence[str]) -> None:
+        self._list: Any = list[struct]  # type: ignore[valid-type]
+        self._names: list[str] = []
+        self._fields: list[Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]] = []
+        self._by_name = not struct.__struct_config__.array_like
+        self._own: list[int] = []
         hints = get_type_hints(struct)
-        for name in struct.__struct_fields__:
-            path = f"{prefix}{name}"
-            self.plain += [(name, at) for at, given in enumerate(paths) if given == path]
-            if any(given.startswith(f"{path}.") for given in paths) and hints[name] is not RegistryDate:
-                self.nested.append((name, _Group(f"{path}.", hints[name], paths)))
-        self._first = min([at for _, at in self.plain] + [inner.first for _, inner in self.nested], default=0)
-        self._end = max([at + 1 for _, at in self.plain] + [inner.end for _, inner in self.nested], default=0)
-        self._blank: list[Any] = [None] * (self._end - self._first)
+        last = 0
+        for field in msgspec.structs.fields(struct):
+            path = f"{prefix}{field.name}"
+            ats = [at for at, given in enumerate(paths) if given == path]
+            inner = any(given.startswith(f"{path}.") for given in paths) and hints[field.name] is not RegistryDate
+            default = None if field.default is msgspec.NODEFAULT else field.default
+            self._names.append(field.name)
+            if inner:
+                group = _Group(f"{path}.", hints[field.name], paths)
+                self._own += group._own
+                self._fields.append(_from_group(group, default))
+            else:
+                self._own += ats
+                self._fields.append(_from_columns(ats, default))
+            if ats or inner:
+                last = len(self._fields)
+        del self._names[last:], self._fields[last:]  # what no column fills keeps its default
 
-    @property
-    def first(self) -> int:
-        """Where its columns begin."""
-        return self._first
+    def build(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
+        """A struct a row, None where every column of it is blank; of two columns for one item the last filled one counts."""
+        if not self._own:
+            return [None] * (len(columns[0]) if columns else 1)
+        rows = list(zip(*[columns[at] for at in self._own], strict=True))
+        blank = (None,) * len(self._own)
+        filled = [row != blank for row in rows]
+        wanted = sum(filled)
+        if not wanted:
+            return [None] * len(rows)
+        if wanted < len(rows):
+            columns = [list(compress(column, filled)) for column in columns]
+        given = zip(*[field(columns, wanted) for field in self._fields], strict=True)
+        values: list[Any] = (
+            [dict(zip(self._names, row, strict=True)) for row in given] if self._by_name else list(given)
+        )
+        return spread_out(msgspec.convert(values, self._list), filled, None)
 
-    @property
-    def end(self) -> int:
-        """Behind its last column."""
-        return self._end
 
-    def build(self, values: Sequence[Any]) -> Any:
-        """The struct, or None where every column of it is blank; of two columns for one item the filled one counts."""
-        mine = values[self._first : self._end]
-        if mine == self._blank:
-            return None
-        if not self._remember:
-            return self._build(values)
-        key = tuple(mine)
-        built = self._built.get(key)
-        if built is None:
-            if len(self._built) >= _REMEMBERED:
-                self._built.clear()
-            self._built[key] = built = self._build(values)
-        return built
+def _from_columns(ats: Sequence[int], default: Any) -> Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]:
+    def values(columns: Sequence[Sequence[Any]], rows: int) -> Iterable[Any]:
+        if not ats:
+            return [default] * rows
+        found = columns[ats[0]]
+        for at in ats[1:]:
+            found = [before if value is None else value for before, value in zip(found, columns[at], strict=True)]
+        return found if default is None else [default if value is None else value for value in found]
 
-    def _build(self, values: Sequence[Any]) -> Any:
-        given = {name: values[at] for name, at in self.plain if values[at] is not None}
-        for name, inner in self.nested:
-            built = inner.build(values)
-            if built is not None:
-                given[name] = built
-        return self.struct(**given) if given else None
+    return values
+
+
+def _from_group(group: _Group, default: Any) -> Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]:
+    return lambda columns, _: [default if built is None else built for built in group.build(columns)]
 
 
 class ResidentRows:
@@ -194,67 +202,113 @@ class ResidentRows:
         self.reader = reader
         self._today = today
         paths = reader.paths
-        self._at = {path: paths.index(path) for path in paths}
-        self._groups = [
-            (name, _Group(f"{name}.", struct, paths, remember=name not in _PERSONAL)) for name, struct in GROUPS.items()
-        ]
-        self._sex = self._at.get("basic.sex")
-        self._births = [at for at, path in enumerate(paths) if path == "basic.birth"]
-        self._certain = itemgetter(*(self._at[path] for path in _NEEDED if path in self._at and path != "basic.birth"))
         self._items = {path: reader.titles.get(path, path) for path in paths}
+        self._at = {path: paths.index(path) for path in paths}
+        self._births = _births_of(paths)
+        self._certain = itemgetter(*(self._at[path] for path in _NEEDED if path in self._at), 0)
+        needed = {self._at[path] for path in _NEEDED if path in self._at} | {at for at, _ in reader.required}
+        self._positions: dict[str, list[int]] = {}
+        self._builds: dict[str, Build] = {}
+        self._parts: list[Part] = []
+        stretches: list[Sequence[Column | ColumnRun]] = []
+        for name in ("", "event", *GROUPS):
+            own = self._positions[name] = [at for at, path in enumerate(paths) if _part_of(path) == name]
+            mine = [paths[at] for at in own]
+            self._builds[name] = build = self._build_of(name, mine)
+            takes = reader.takes([reader.columns[at] for at in own])
+            run = [take.width for take in takes] if not reader.file.is_csv and _side_by_side(takes) else []
+            given = [position for position, at in enumerate(own) if at in needed]
+            births = _births_of(mine)
+            checked = _of_given(build, given, births) if given or births else build
+            self._parts.append(Part(takes, checked, run=run, repeats=name not in _PERSONAL))
+            stretches += [takes] if run else [[take] for take in takes]
+        self._cut = reader.cutter(stretches)
+        self._ahead: dict[int, Incoming] = {}  # start of a row -> its version
+
+    def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
+        """Read rows that are about to be asked for together, part by part; those wholly right are kept until then."""
+        cells = list(zip(*[self._cut(start, end) for start, end in places], strict=True))
+        columns: list[list[Any]] = []
+        at = 0
+        for part, build in zip(self._parts, self._builds.values(), strict=True):
+            columns.append(part.read(cells[at : at + part.stretches]) if part.takes else build([]) * len(places))
+            at += part.stretches
+        faulty = {row for column in columns for row, value in enumerate(column) if value is FAULTY}
+        faults: list[Fault] = []
+        self._ahead = {}
+        for row, ((start, _), keys, event, *groups) in enumerate(zip(places, *columns, strict=True)):
+            if row in faulty:
+                continue
+            record = _record(keys, event, groups)
+            self._consistent(record, faults)
+            if faults:
+                faults.clear()
+            else:
+                self._ahead[start] = Incoming(record=record, event=event)
 
     def read(self, start: int, end: int) -> Incoming | None:
         """The version of a row, None where it is at fault (`reader.faults` says how)."""
-        reader = self.reader
-        values = reader.read(start, end)
-        faults = reader.faults
-        if self._sex is not None and values[self._sex] is not None:
-            values[self._sex] = Sex(values[self._sex])
-        self._note(values, "basic.birth", "basic.birth.note")
-        self._note(values, "event.occurred_on", "event.occurred_on.note")
-        if len(self._births) > 1 and all(values[at] is not None for at in self._births):
-            faults.append(Fault(self._items["basic.birth"], "date.two_values"))
+        ready = self._ahead.pop(start, None)
+        if ready is not None:
+            self.reader.forget()
+            return ready
+        values = self.reader.read(start, end)
+        faults = self.reader.faults
         self._needed(values, faults)
         if faults:
             return None
-        event = self._event(values, faults)
-        record = self._record(values, event)
+        parts = {name: [(values[at],) for at in self._positions[name]] for name in self._builds}
+        event = self._event({self.reader.paths[at]: values[at] for at in self._positions["event"]}, faults)
+        (keys,), _, *groups = [build(parts[name]) for name, build in self._builds.items()]
+        record = _record(keys, event, [group for (group,) in groups])
         self._consistent(record, faults)
         return None if faults else Incoming(record=record, event=event)
 
-    def _get(self, values: Sequence[Any], path: str, default: Any = None) -> Any:
-        at = self._at.get(path)
-        value = values[at] if at is not None else None
-        return default if value is None else value
-
-    def _note(self, values: list[Any], path: str, note_path: str) -> None:
-        note = self._get(values, note_path)
-        if note is None:
-            return
-        at = self._at[path]
-        date = values[at] or RegistryDate(0)
-        values[at] = RegistryDate(date.year, date.month, date.day, date.era, note)
-
     def _needed(self, values: Sequence[Any], faults: list[Fault]) -> None:
-        if not faults and None not in self._certain(values) and any(values[at] is not None for at in self._births):
+        """Items without which there is no version; the date of birth written in one way and not in two."""
+        births = sum(any(values[at] is not None for at in way) for way in self._births)
+        if not faults and births == 1 and None not in self._certain(values):
             return
         known = {fault.item for fault in faults}
-        for path in _NEEDED:
-            blank = all(
-                values[at] is None for at in (self._births if path == "basic.birth" else [self._at.get(path, -1)])
-            )
-            if blank and path in self._at and self._items[path] not in known:
+        if births > 1:
+            faults.append(Fault(self._items["basic.birth"], "date.two_values"))
+        for path in (*_NEEDED, "basic.birth"):
+            at = self._at.get(path)
+            blank = births == 0 if path == "basic.birth" else at is not None and values[at] is None
+            if blank and self._items[path] not in known:
                 faults.append(Fault(self._items[path], "item.missing", "empty"))
 
-    def _event(self, values: Sequence[Any], faults: list[Fault]) -> Event:
-        reason = self._get(values, "event.reason", MIGRATION.code)
-        occurred = self._get(values, "event.occurred_on")
-        processed = self._day(values, "event.processed_on", faults) or self._today
-        notified = self._day(values, "event.notified_on", faults)
-        if occurred is None:
-            occurred = from_date(processed)
-        ahead = ordering_day(occurred) > self._today
-        if ahead and not reason.startswith("move_out"):
+    def _build_of(self, name: str, paths: Sequence[str]) -> Build:
+        """What makes the values of one part of columns in the order of `paths`."""
+        if name == "event":
+            return self._events(paths)
+        if name:
+            return _noted(paths, "basic.birth", _Group(f"{name}.", GROUPS[name], paths).build)
+        columns = [
+            _from_columns([at for at, given in enumerate(paths) if given == path], default) for path, default in _KEYS
+        ]
+        return lambda cells: list(zip(*[column(cells, len(cells[0])) for column in columns], strict=True))
+
+    def _events(self, paths: Sequence[str]) -> Build:
+        def build(columns: Sequence[Sequence[Any]]) -> list[Any]:
+            made: list[Any] = []
+            faults: list[Fault] = []
+            for values in zip(*columns, strict=True) if columns else [()]:
+                event = self._event(dict(zip(paths, values, strict=True)), faults)
+                made.append(FAULTY if faults else event)
+                faults.clear()
+            return made
+
+        return build
+
+    def _event(self, given: Mapping[str, Any], faults: list[Fault]) -> Event:
+        reason = given.get("event.reason") or MIGRATION.code
+        processed = self._day(given, "event.processed_on", faults) or self._today
+        notified = self._day(given, "event.notified_on", faults)
+        occurred = _with_note(given.get("event.occurred_on"), given.get("event.occurred_on.note")) or from_date(
+            processed
+        )
+        if ordering_day(occurred) > self._today and not reason.startswith("move_out"):
             faults.append(Fault(self._items["event.occurred_on"], "date.in_future"))
         return Event(
             event_no=0,
@@ -265,32 +319,17 @@ class ResidentRows:
             known_from=_midnight(processed),
             entered_by=MIGRATION.code,
             confirmed_by=MIGRATION.code,
-            remarks=self._get(values, "event.remarks", ""),
+            remarks=given.get("event.remarks") or "",
         )
 
-    def _day(self, values: Sequence[Any], path: str, faults: list[Fault]) -> dt.date | None:
-        date: RegistryDate | None = self._get(values, path)
+    def _day(self, given: Mapping[str, Any], path: str, faults: list[Fault]) -> dt.date | None:
+        date: RegistryDate | None = given.get(path)
         if date is None:
             return None
         day = calendar_day(date)
         if day is not None and day > self._today:
             faults.append(Fault(self._items[path], "date.in_future"))
         return day
-
-    def _record(self, values: Sequence[Any], event: Event) -> Record:
-        groups = {name: group.build(values) for name, group in self._groups}
-        return Record(
-            atena_no=self._get(values, "atena_no"),
-            version_no=self._get(values, "version_no"),
-            setai_no=self._get(values, "setai_no"),
-            member_order=self._get(values, "member_order", 0),
-            is_head=self._get(values, "is_head", False),
-            status=_STATUSES[self._get(values, "status")],
-            kind=_KINDS[self._get(values, "kind", "japanese")],
-            valid_from=ordering_day(event.occurred_on),
-            known_from=event.known_from,
-            **groups,
-        )
 
     def _consistent(self, record: Record, faults: list[Fault]) -> None:
         """Items that only make sense together."""
@@ -305,7 +344,93 @@ class ResidentRows:
             faults.append(Fault(title.get("removal.reason", "removal"), "item.missing", "empty"))
 
 
-_NEEDED: Final = ("atena_no", "version_no", "setai_no", "status", "basic.name", "basic.birth")
+_KEYS: Final[tuple[tuple[str, Any], ...]] = (
+    ("atena_no", None), ("version_no", None), ("setai_no", None), ("member_order", 0), ("is_head", False),
+    ("status", None), ("kind", Kind.JAPANESE),
+)  # fmt: skip
+_NEEDED: Final = ("atena_no", "version_no", "setai_no", "status", "basic.name")
+
+
+def _record(keys: Sequence[Any], event: Event, groups: Sequence[Any]) -> Record:
+    atena_no, version_no, setai_no, member_order, is_head, status, kind = keys
+    return Record(
+        atena_no=atena_no,
+        version_no=version_no,
+        setai_no=setai_no,
+        member_order=member_order,
+        is_head=is_head,
+        status=status,
+        kind=kind,
+        valid_from=ordering_day(event.occurred_on),
+        known_from=event.known_from,
+        **dict(zip(GROUPS, groups, strict=True)),
+    )
+
+
+def _part_of(path: str) -> str:
+    first, dot, _ = path.partition(".")
+    return first if dot else ""
+
+
+def _with_note(date: RegistryDate | None, note: str | None) -> RegistryDate | None:
+    """A date with the expression that stands beside it."""
+    if note is None:
+        return date
+    date = date or RegistryDate(0)
+    return RegistryDate(date.year, date.month, date.day, date.era, note)
+
+
+def _noted(paths: Sequence[str], path: str, build: Build) -> Build:
+    """`build`, of a part in which one item has its expression in a column beside it."""
+    if f"{path}.note" not in paths:
+        return build
+    at, note = paths.index(path), paths.index(f"{path}.note")
+
+    def with_notes(columns: Sequence[Sequence[Any]]) -> list[Any]:
+        if any(columns[note]):
+            columns = list(columns)
+            columns[at] = list(map(_with_note, columns[at], columns[note]))
+        return build(columns)
+
+    return with_notes
+
+
+def _births_of(paths: Sequence[str]) -> list[list[int]]:
+    """The ways in which a row may write the date of birth, as the columns of each: the expression counts as the first."""
+    ways = [[at] for at, path in enumerate(paths) if path == "basic.birth"]
+    if ways:
+        ways[0] += [at for at, path in enumerate(paths) if path == "basic.birth.note"]
+    return ways
+
+
+def _of_given(build: Build, needed: Sequence[int], births: Sequence[Sequence[int]]) -> Build:
+    """`build`, with FAULTY for rows in which a needed column is blank, or the date of birth not written in just one way."""
+
+    def checked(columns: Sequence[Sequence[Any]]) -> list[Any]:
+        wrong = {row for at in needed for row, value in enumerate(columns[at]) if value is None}
+        if births:
+            ways = [
+                columns[at] if not more else map(_either, columns[at], *(columns[m] for m in more))
+                for at, *more in births
+            ]
+            blank = len(births) - 1
+            wrong |= {row for row, way in enumerate(zip(*ways, strict=True)) if way.count(None) != blank}
+        if not wrong:
+            return build(columns)
+        right = [row not in wrong for row in range(len(columns[0]))]
+        if not any(right):
+            return [FAULTY] * len(right)
+        return spread_out(build([list(compress(column, right)) for column in columns]), right, FAULTY)
+
+    return checked
+
+
+def _either(value: Any, other: Any) -> Any:
+    return other if value is None else value
+
+
+def _side_by_side(takes: Sequence[Column | ColumnRun]) -> bool:
+    return len(takes) > 1 and all(one.at + one.width == two.at for one, two in pairwise(takes))
 
 
 class SupportRows:
@@ -321,8 +446,6 @@ class SupportRows:
     def read(self, start: int, end: int) -> SupportMeasure | None:
         """The measure of a row, None where it is at fault."""
         values = self.reader.read(start, end)
-        if (at := self._at.get("sex")) is not None and values[at] is not None:
-            values[at] = Sex(values[at])
         for at in self._days:
             if values[at] is not None:
                 values[at] = values[at].to_date()
@@ -331,7 +454,7 @@ class SupportRows:
                 self.reader.faults.append(Fault(self.reader.titles[path], "item.missing", "empty"))
         if not self.reader.faults and values[self._at["starts_on"]] is None is values[self._at["provisional_from"]]:
             self.reader.faults.append(Fault(self.reader.titles["starts_on"], "item.missing", "empty"))
-        return None if self.reader.faults else self._plan.build(values)
+        return None if self.reader.faults else self._plan.build([(value,) for value in values])[0]
 
 
 def measure_of(content: SupportMeasure, measure_no: int, known_from: dt.datetime) -> Measure:

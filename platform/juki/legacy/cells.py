@@ -10,7 +10,8 @@ import re
 import sys
 import unicodedata
 from calendar import monthrange
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from juki.dates import RegistryDate
 from juki.legacy.layout import Field, Layout
 from juki.numbers import is_municipality_code, is_my_number, is_residence_card_number, is_resident_code
 from juki.problem import Invalid
-from juki.registry.model import is_relationship
+from juki.registry.model import Kind, Sex, Status, is_relationship
 
 _DAYS_REMEMBERED: Final = 1 << 16
 _DIGITS: Final = re.compile(r"[0-9]+")
@@ -29,12 +30,16 @@ _PADDING: Final = " \u3000\x00"
 UNIDENTIFIED: Final = "gaiji.unidentified"
 
 _PLAIN_MOST: Final = 100
-_PLAIN_NAME: Final = re.compile("[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]+")
+_IN_HOUSE_MOST: Final = 15
+# a line end in each: many cells are looked at as the lines of one text
+_PLAIN_NAME: Final = re.compile("[\n\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]*")
 _PLAIN_TEXT: Final = re.compile(
-    "[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]+"
+    "[\n\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]*"
 )
+_PLAIN_HALF: Final = re.compile("[\n -~]*")
+_PLAIN_DIGITS: Final = re.compile("[\n0-9]*")
+_HALF_KANA: Final = re.compile("[\n\uff66-\uff9f ]*")
 _NEVER: Final = re.compile("(?!)")
-_HALF_KANA: Final = re.compile("[\uff66-\uff9f ]+")
 
 Convert = Callable[[str], Any]
 
@@ -86,8 +91,8 @@ def class_of(cell: bytes | str) -> str:
 class Loader:
     """How the cells of a field become values: one by one, or many at once. `rules` are further checks by item path.
 
-    The common cases (plain kanji, half-width kana) are told by one look and skip every other test: they are tens of
-    millions of cells of a city's extract.
+    The common cases (plain kanji, half-width kana, digits) are told by one look, of many cells together by one look at all
+    of them, and skip every other test: they are tens of millions of cells of a city's extract.
     """
 
     def __init__(
@@ -97,13 +102,16 @@ class Loader:
         convert = _base(field, layout, gaiji)
         self._convert = convert if rule is None else _chained(convert, rule)
         self._encoding = encoding
+        self._known: Mapping[str, Any] = _days if field.type == "date" and rule is None else {}
         self._plain, self._most, self._take = _NEVER, 0, _as_it_is
-        if field.type == "kana":
+        if field.type == "kana" and rule is None:
             self._plain, self._most, self._take = _HALF_KANA, sys.maxsize, _full_width
-        elif rule is _name:
-            self._plain, self._most = _PLAIN_NAME, _PLAIN_MOST
-        elif field.type == "text" and rule is None:
-            self._plain, self._most = _PLAIN_TEXT, _PLAIN_MOST
+        elif field.type == "text" and rule in {None, _name}:
+            self._plain, self._most = _PLAIN_TEXT if rule is None else _PLAIN_NAME, _PLAIN_MOST
+        elif field.type == "half" and rule is None:
+            self._plain, self._most = _PLAIN_HALF, sys.maxsize
+        elif field.type == "digits" and rule in {None, _in_house}:
+            self._plain, self._most = _PLAIN_DIGITS, sys.maxsize if rule is None else _IN_HOUSE_MOST
 
     def load(self, cell: bytes | str) -> Any:
         """The value of one cell, None where it is blank, Marked where it holds a 外字 that nobody has identified.
@@ -113,30 +121,41 @@ class Loader:
         text = (cell if isinstance(cell, str) else cell.decode(self._encoding)).strip(_PADDING)
         if not text:
             return None
-        if self._plain.fullmatch(text) and len(text) <= self._most:
+        if len(text) <= self._most and "\n" not in text and self._plain.fullmatch(text):
             return self._take(text)
         return self._convert(text)
 
     def load_many(self, cells: Sequence[Any]) -> list[tuple[Any] | None]:
         """The value of each cell, alone in a tuple; None for one that `load` has to speak of."""
-        fits, most, take, convert = self._plain.fullmatch, self._most, self._take, self._convert
         texts = self._decoded(cells)
         if texts is None:
             return [None] * len(cells)
-        found: list[tuple[Any] | None] = []
-        for text in texts:
-            if not text:
-                found.append(_BLANK)
-            elif fits(text) and len(text) <= most:
-                found.append((take(text),))
-            else:
-                try:
-                    value = convert(text)
-                except BadValue:
-                    found.append(None)
-                else:
-                    found.append(None if value.__class__ is Marked else (value,))
-        return found
+        found = self._plain_ones(texts)
+        return list(map(self._one_of_many, texts)) if found is None else found
+
+    def _plain_ones(self, texts: Sequence[str]) -> list[tuple[Any] | None] | None:
+        """The values of texts that are all plain, by one look at the whole; None where one of them is not."""
+        if not self._most or max(map(len, texts)) > self._most:
+            return None
+        whole = "\n".join(texts)
+        if self._plain.fullmatch(whole) is None or whole.count("\n") >= len(texts):
+            return None
+        taken = texts if self._take is _as_it_is else self._take(whole).split("\n")
+        return [(text,) if text else _BLANK for text in taken]
+
+    def _one_of_many(self, text: str) -> tuple[Any] | None:
+        if not text:
+            return _BLANK
+        value = self._known.get(text)
+        if value is not None:
+            return (value,)
+        if len(text) <= self._most and "\n" not in text and self._plain.fullmatch(text):
+            return (self._take(text),)
+        try:
+            value = self._convert(text)
+        except BadValue:
+            return None
+        return None if value.__class__ is Marked else (value,)
 
     def _decoded(self, cells: Sequence[Any]) -> list[str] | None:
         """The text of every cell, decoded in one piece; None where one of them does not decode."""
@@ -243,12 +262,23 @@ def _chain(table: dict[str, str]) -> Convert:
     return read
 
 
+_days: Final[dict[str, RegistryDate]] = {}
+"""Days as they were written, in whatever column: whole ones that every column reads alike."""
+
+
 def _day(unknown: bool) -> Convert:
     def read(text: str) -> RegistryDate | None:
+        known = _days.get(text)
+        if known is not None:
+            return known
         if len(text) in {7, 8} and text.isascii() and text.isdigit():
             month = _month(text[:-2])
             if month is not None and 0 < (day := int(text[-2:])) <= month[2]:
-                return RegistryDate(month[0], month[1], day, month[3])
+                found = RegistryDate(month[0], month[1], day, month[3])
+                if len(_days) >= _DAYS_REMEMBERED:
+                    _days.clear()
+                _days[text] = found
+                return found
         found = _parsed(text, unknown)
         if found.__class__ is str:
             raise BadValue(found)
@@ -310,6 +340,24 @@ def _name(text: str) -> str:
     return text
 
 
+def _in_house(text: str) -> str:
+    if not 0 < len(text) <= _IN_HOUSE_MOST:
+        raise BadValue("digits.form")
+    return text
+
+
+def _member(kind: type[StrEnum]) -> Convert:
+    """One of the words that the record knows; a layout may lead a code to one it does not."""
+
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text)
+        except ValueError:
+            raise BadValue("code.unknown") from None
+
+    return read
+
+
 def item_rules(resident_code_rule: str) -> dict[str, Convert]:
     """Checks by item path: check digits, forms of numbers, letters of names. `resident_code_rule` is the tenant's setting."""
     names = ("basic.name", "basic.former_surname", "basic.alias", "basic.name_kanji", "basic.head_name", "name")
@@ -327,13 +375,15 @@ def item_rules(resident_code_rule: str) -> dict[str, Convert]:
             raise BadValue("my_number.check_digit")
         return text
 
-    in_house = _checked(lambda t: 0 < len(t) <= 15, "digits.form")
     return (
         dict.fromkeys(names, _name)
         | {f"address.{part}.postal": postal for part in ("address", "previous_address", "last_registered_address")}
         | {f"removal.{part}.postal": postal for part in ("planned_address", "settled_address")}
-        | dict.fromkeys(("atena_no", "setai_no", "head_atena_no"), in_house)
+        | dict.fromkeys(("atena_no", "setai_no", "head_atena_no"), _in_house)
+        | dict.fromkeys(("basic.sex", "sex"), _member(Sex))
         | {
+            "status": _member(Status),
+            "kind": _member(Kind),
             "my_number.my_number": my_number,
             "resident_code.resident_code": resident_code,
             "resident_code": resident_code,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, compress
 from operator import getitem
 from typing import Any, Final, cast
 
@@ -27,6 +27,7 @@ class Column(dict[Any, tuple[Any, ...]]):
     def __init__(self, field: Field, loader: Loader, faults: list[Fault], alerts: list[Fault]) -> None:
         super().__init__()
         self.field = field
+        self.at, self.width = field.at, field.width
         self._loader = loader
         self._faults, self._alerts = faults, alerts
 
@@ -70,6 +71,7 @@ class ColumnRun(dict[bytes, tuple[Any, ...]]):
     def __init__(self, columns: Sequence[Column], faults: list[Fault], alerts: list[Fault]) -> None:
         super().__init__()
         self._columns = columns
+        self.at, self.width = columns[0].at, sum(column.width for column in columns)
         self._faults, self._alerts = faults, alerts
         self._cut = struct.Struct("".join(f"{column.field.width}s" for column in columns)).unpack
 
@@ -96,3 +98,66 @@ class ColumnRun(dict[bytes, tuple[Any, ...]]):
                 self.clear()
             self[cells] = found
         return found
+
+
+FAULTY: Final = object()
+"""What a Part gives for cells that have to be read alone, since something has to be said of them."""
+
+
+class Part:
+    """The columns of one part of a row (its keys, its change or one disclosure group), read together and made into one value.
+
+    `takes` cut the part into Columns and ColumnRuns. Where `run` gives their widths the cells of a row come as one stretch
+    of bytes. A part that repeats (most groups are blank, a household shares its address) is made once and remembered.
+    """
+
+    def __init__(
+        self,
+        takes: Sequence[Column | ColumnRun],
+        build: Callable[[Sequence[Sequence[Any]]], list[Any]],
+        *,
+        run: Sequence[int] = (),
+        repeats: bool = True,
+    ) -> None:
+        self.takes = takes
+        self.stretches = 1 if run else len(takes)
+        self._build = build
+        self._cut = struct.Struct("".join(f"{width}s" for width in run)).unpack if run else None
+        self._repeats = repeats
+        self._known: dict[Any, Any] = {}
+
+    def read(self, cells: Sequence[Sequence[Any]]) -> list[Any]:
+        """The value of each row, FAULTY where it must be read alone; `cells` are as many columns as `stretches`."""
+        if not self._repeats:
+            return self._make(cells)
+        keys: Sequence[Any] = cells[0] if self.stretches == 1 else list(zip(*cells, strict=True))
+        known = self._known
+        wanted = dict.fromkeys(keys)
+        fresh = [key for key in wanted if key not in known]
+        if len(known) + len(fresh) > _REMEMBERED:
+            known.clear()
+            fresh = list(wanted)
+        if fresh:
+            made = self._make((fresh,) if self.stretches == 1 else list(zip(*fresh, strict=True)))
+            known.update(zip(fresh, made, strict=True))
+        return list(map(known.__getitem__, keys))
+
+    def _make(self, cells: Sequence[Sequence[Any]]) -> list[Any]:
+        if self._cut is not None:
+            cells = list(zip(*map(self._cut, cells[0]), strict=True))
+        read = [take.read_ahead(column) for take, column in zip(self.takes, cells, strict=True)]
+        whole = list(map(all, zip(*read, strict=True)))
+        if not any(whole):
+            return [FAULTY] * len(whole)
+        if not all(whole):
+            read = [list(compress(column, whole)) for column in read]
+        columns = chain.from_iterable(zip(*cast(Any, column), strict=True) for column in read)
+        return spread_out(self._build(list(columns)), whole, FAULTY)
+
+
+def spread_out(values: Sequence[Any], given: Sequence[bool], otherwise: Any) -> list[Any]:
+    """The values, in order, where one is given, and `otherwise` elsewhere."""
+    if len(values) == len(given):
+        return list(values)
+    coming = iter(values)
+    return [next(coming) if is_given else otherwise for is_given in given]

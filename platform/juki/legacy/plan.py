@@ -57,9 +57,10 @@ class Plan:
                 if file.spec.kind != "gaiji"
             }
             self._readers = readers
+            self._residents = {f.name: ResidentRows(readers[f.name], today) for f in self.source.of_kind("resident")}
             self.judge = Judge(
                 self.survey,
-                {f.name: ResidentRows(readers[f.name], today) for f in self.source.of_kind("resident")},
+                self._residents,
                 {f.name: SupportRows(readers[f.name]) for f in self.source.of_kind("support")},
                 self._read_note,
             )
@@ -123,7 +124,7 @@ class Plan:
         return result
 
     def _read_ahead(self, units: Sequence[Unit]) -> None:
-        """Have every column read the rows of these units together."""
+        """Have the rows of these units read together."""
         places: dict[str, list[tuple[int, int]]] = {}
         for unit in units:
             for atena_no in unit.persons:
@@ -131,7 +132,7 @@ class Plan:
                     place = self.survey.place(row)
                     places.setdefault(place.file.name, []).append((place.start, place.end))
         for name, rows in places.items():
-            self._readers[name].read_ahead(rows)
+            self._residents[name].read_ahead(rows)
 
     def _judge_tail(self, rows: Sequence[int]) -> ChunkResult:
         result = ChunkResult()
