@@ -238,12 +238,19 @@ async def test_a_page_read_back_is_what_was_packed(fresh_fleet: Fleet) -> None:
         )
         for batch in (2, 1000):
             read = registry.stored_sync(connection, "t072044", ring, first_event=0, last_event=last, batch=batch)
-            for version, stored in zip(everyone, read, strict=True):
-                assert stored.groups == registry.pack_record(version)
-                assert stored.detail == registry.pack_event(town.events[version.event_no])
-                assert registry.open_stored(ring, stored) == version
-                assert stored.birth_year() == (version.basic.birth.year if version.basic else 0)
-                assert stored.my_number() == (version.my_number.my_number if version.my_number else "")
+            pages = list(read)
+            assert [len(page.columns[0]) for page in pages][:-1] == [batch] * (len(pages) - 1)
+            assert [groups for page in pages for groups in page.groups] == registry.pack_records(everyone)
+            assert [detail for page in pages for detail in page.details] == [
+                registry.pack_event(town.events[version.event_no]) for version in everyone
+            ]
+            assert [
+                registry.open_stored(ring, page, row) for page in pages for row in range(len(page.columns[0]))
+            ] == everyone
+            assert sum(page.birth_years() for page in pages) == sum(v.basic.birth.year for v in everyone if v.basic)
+            assert sum(page.my_numbers() for page in pages) == sum(
+                int(v.my_number.my_number or 0) for v in everyone if v.my_number
+            )
         half = registry.stored_sync(connection, "t072044", ring, first_event=0, last_event=0, batch=10)
         assert list(half) == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import chain, compress, pairwise
 from operator import itemgetter
@@ -258,7 +258,7 @@ class ResidentRows:
         if faults:
             return None
         parts = {name: [(values[at],) for at in self._positions[name]] for name in self._builds}
-        event = self._event({self.reader.paths[at]: values[at] for at in self._positions["event"]}, faults)
+        event = self._event([values[self._at[path]] if path in self._at else None for path in _EVENT], faults)
         (keys,), _, *groups = [build(parts[name]) for name, build in self._builds.items()]
         record = _record(keys, event, [group for (group,) in groups])
         self._consistent(record, faults)
@@ -290,24 +290,28 @@ class ResidentRows:
         return lambda cells: list(zip(*[column(cells, len(cells[0])) for column in columns], strict=True))
 
     def _events(self, paths: Sequence[str]) -> Build:
+        at = {path: paths.index(path) for path in paths}
+
         def build(columns: Sequence[Sequence[Any]]) -> list[Any]:
+            rows = len(columns[0]) if columns else 1
+            given = [columns[at[path]] if path in at else [None] * rows for path in _EVENT]
             made: list[Any] = []
             faults: list[Fault] = []
-            for values in zip(*columns, strict=True) if columns else [()]:
-                event = self._event(dict(zip(paths, values, strict=True)), faults)
+            for values in zip(*given, strict=True):
+                event = self._event(values, faults)
                 made.append(FAULTY if faults else event)
                 faults.clear()
             return made
 
         return build
 
-    def _event(self, given: Mapping[str, Any], faults: list[Fault]) -> Event:
-        reason = given.get("event.reason") or MIGRATION.code
-        processed = self._day(given, "event.processed_on", faults) or self._today
-        notified = self._day(given, "event.notified_on", faults)
-        occurred = _with_note(given.get("event.occurred_on"), given.get("event.occurred_on.note")) or from_date(
-            processed
-        )
+    def _event(self, values: Sequence[Any], faults: list[Fault]) -> Event:
+        """The change of a row; `values` as _EVENT."""
+        reason, occurred, note, notified, processed, remarks = values
+        processed = self._day(processed, "event.processed_on", faults) or self._today
+        notified = self._day(notified, "event.notified_on", faults)
+        occurred = _with_note(occurred, note) if note is not None else occurred or from_date(processed)
+        reason = reason or MIGRATION.code
         if ordering_day(occurred) > self._today and not reason.startswith("move_out"):
             faults.append(Fault(self._items["event.occurred_on"], "date.in_future"))
         return Event(
@@ -319,11 +323,10 @@ class ResidentRows:
             known_from=_midnight(processed),
             entered_by=MIGRATION.code,
             confirmed_by=MIGRATION.code,
-            remarks=given.get("event.remarks") or "",
+            remarks=remarks or "",
         )
 
-    def _day(self, given: Mapping[str, Any], path: str, faults: list[Fault]) -> dt.date | None:
-        date: RegistryDate | None = given.get(path)
+    def _day(self, date: RegistryDate | None, path: str, faults: list[Fault]) -> dt.date | None:
         if date is None:
             return None
         day = calendar_day(date)
@@ -348,11 +351,16 @@ _KEYS: Final[tuple[tuple[str, Any], ...]] = (
     ("atena_no", None), ("version_no", None), ("setai_no", None), ("member_order", 0), ("is_head", False),
     ("status", None), ("kind", Kind.JAPANESE),
 )  # fmt: skip
+_EVENT: Final = (
+    "event.reason", "event.occurred_on", "event.occurred_on.note", "event.notified_on", "event.processed_on", "event.remarks",
+)  # fmt: skip
 _NEEDED: Final = ("atena_no", "version_no", "setai_no", "status", "basic.name")
 
 
 def _record(keys: Sequence[Any], event: Event, groups: Sequence[Any]) -> Record:
+    """A version; `keys` as _KEYS, `groups` as GROUPS."""
     atena_no, version_no, setai_no, member_order, is_head, status, kind = keys
+    basic, address, domicile, my_number, resident_code, foreigner, entitlements, removal, notes = groups
     return Record(
         atena_no=atena_no,
         version_no=version_no,
@@ -363,7 +371,15 @@ def _record(keys: Sequence[Any], event: Event, groups: Sequence[Any]) -> Record:
         kind=kind,
         valid_from=ordering_day(event.occurred_on),
         known_from=event.known_from,
-        **dict(zip(GROUPS, groups, strict=True)),
+        basic=basic,
+        address=address,
+        domicile=domicile,
+        my_number=my_number,
+        resident_code=resident_code,
+        foreigner=foreigner,
+        entitlements=entitlements,
+        removal=removal,
+        notes=notes,
     )
 
 
@@ -372,10 +388,8 @@ def _part_of(path: str) -> str:
     return first if dot else ""
 
 
-def _with_note(date: RegistryDate | None, note: str | None) -> RegistryDate | None:
+def _with_note(date: RegistryDate | None, note: str) -> RegistryDate:
     """A date with the expression that stands beside it."""
-    if note is None:
-        return date
     date = date or RegistryDate(0)
     return RegistryDate(date.year, date.month, date.day, date.era, note)
 
@@ -389,7 +403,10 @@ def _noted(paths: Sequence[str], path: str, build: Build) -> Build:
     def with_notes(columns: Sequence[Sequence[Any]]) -> list[Any]:
         if any(columns[note]):
             columns = list(columns)
-            columns[at] = list(map(_with_note, columns[at], columns[note]))
+            columns[at] = [
+                date if words is None else _with_note(date, words)
+                for date, words in zip(columns[at], columns[note], strict=True)
+            ]
         return build(columns)
 
     return with_notes

@@ -31,14 +31,13 @@ UNIDENTIFIED: Final = "gaiji.unidentified"
 
 _PLAIN_MOST: Final = 100
 _IN_HOUSE_MOST: Final = 15
-# a line end in each: many cells are looked at as the lines of one text
-_PLAIN_NAME: Final = re.compile("[\n\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]*")
+_PLAIN_NAME: Final = re.compile("[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fa\u30fc\u4e00-\u9fff]+")
 _PLAIN_TEXT: Final = re.compile(
-    "[\n\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]*"
+    "[\u3000\u3005-\u3007\u3041-\u3096\u30a1-\u30fc\u4e00-\u9fff\uff08\uff09\uff0d\uff10-\uff19\uff21-\uff3a]+"
 )
-_PLAIN_HALF: Final = re.compile("[\n -~]*")
-_PLAIN_DIGITS: Final = re.compile("[\n0-9]*")
-_HALF_KANA: Final = re.compile("[\n\uff66-\uff9f ]*")
+_PLAIN_HALF: Final = re.compile("[ -~]+")
+_PLAIN_DIGITS: Final = re.compile("[0-9]+")
+_HALF_KANA: Final = re.compile("[\uff66-\uff9f ]+")
 _NEVER: Final = re.compile("(?!)")
 
 Convert = Callable[[str], Any]
@@ -91,8 +90,8 @@ def class_of(cell: bytes | str) -> str:
 class Loader:
     """How the cells of a field become values: one by one, or many at once. `rules` are further checks by item path.
 
-    The common cases (plain kanji, half-width kana, digits) are told by one look, of many cells together by one look at all
-    of them, and skip every other test: they are tens of millions of cells of a city's extract.
+    The common cases (plain kanji, half-width kana, digits, days met before) are told by one look and skip every other test:
+    they are tens of millions of cells of a city's extract.
     """
 
     def __init__(
@@ -103,7 +102,8 @@ class Loader:
         self._convert = convert if rule is None else _chained(convert, rule)
         self._encoding = encoding
         self._known: Mapping[str, Any] = _days if field.type == "date" and rule is None else {}
-        self._plain, self._most, self._take = _NEVER, 0, _as_it_is
+        self._plain, self._most = _NEVER, 0
+        self._take: Callable[[str], str] | None = None
         if field.type == "kana" and rule is None:
             self._plain, self._most, self._take = _HALF_KANA, sys.maxsize, _full_width
         elif field.type == "text" and rule in {None, _name}:
@@ -121,8 +121,8 @@ class Loader:
         text = (cell if isinstance(cell, str) else cell.decode(self._encoding)).strip(_PADDING)
         if not text:
             return None
-        if len(text) <= self._most and "\n" not in text and self._plain.fullmatch(text):
-            return self._take(text)
+        if len(text) <= self._most and self._plain.fullmatch(text):
+            return text if self._take is None else self._take(text)
         return self._convert(text)
 
     def load_many(self, cells: Sequence[Any]) -> list[tuple[Any] | None]:
@@ -130,27 +130,22 @@ class Loader:
         texts = self._decoded(cells)
         if texts is None:
             return [None] * len(cells)
-        found = self._plain_ones(texts)
-        return list(map(self._one_of_many, texts)) if found is None else found
-
-    def _plain_ones(self, texts: Sequence[str]) -> list[tuple[Any] | None] | None:
-        """The values of texts that are all plain, by one look at the whole; None where one of them is not."""
+        one, take = self._one_of_many, self._take
+        if self._known:
+            return [
+                (known,) if known is not None else one(text)
+                for known, text in zip(map(self._known.get, texts), texts, strict=True)
+            ]
         if not self._most or max(map(len, texts)) > self._most:
-            return None
-        whole = "\n".join(texts)
-        if self._plain.fullmatch(whole) is None or whole.count("\n") >= len(texts):
-            return None
-        taken = texts if self._take is _as_it_is else self._take(whole).split("\n")
-        return [(text,) if text else _BLANK for text in taken]
+            return list(map(one, texts))
+        plain = map(self._plain.fullmatch, texts)
+        if take is None:
+            return [(text,) if fits and text else one(text) for fits, text in zip(plain, texts, strict=True)]
+        return [(take(text),) if fits and text else one(text) for fits, text in zip(plain, texts, strict=True)]
 
     def _one_of_many(self, text: str) -> tuple[Any] | None:
         if not text:
             return _BLANK
-        value = self._known.get(text)
-        if value is not None:
-            return (value,)
-        if len(text) <= self._most and "\n" not in text and self._plain.fullmatch(text):
-            return (self._take(text),)
         try:
             value = self._convert(text)
         except BadValue:
@@ -166,10 +161,6 @@ class Loader:
         except UnicodeDecodeError:
             return None
         return [text.strip(_PADDING) for text in texts] if len(texts) == len(cells) else None
-
-
-def _as_it_is(text: str) -> str:
-    return text
 
 
 def _full_width(kana: str) -> str:

@@ -21,7 +21,7 @@ from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
 from juki.legacy.store import ledger
 from juki.legacy.store.ledger import Run, RunRow
 from juki.legacy.workers import Task, worth, write_together
-from juki.legacy.writing import without_collector, write_chunks
+from juki.legacy.writing import at_full_speed, write_chunks
 from juki.problem import Conflict, Invalid, Misconfigured
 from juki.tenancy import Fleet, Tenant, bulk
 
@@ -176,7 +176,7 @@ def _write_all(
 
 def _rehearse(plan: Plan, tenant: Tenant, progress: Progress | None, started: float) -> tuple[Report, list[Entry]]:
     counts, entries = Counts(), list[Entry]()
-    with without_collector():
+    with at_full_speed():
         for number in range(plan.chunks):
             result = plan.chunk(number)
             counts.add(result.counts)
@@ -194,7 +194,7 @@ def _tell(progress: Progress | None, plan: Plan, done: int, started: float) -> N
 
 
 def _compare(fleet: Fleet, tenant: Tenant, plan: Plan, run: Run) -> reconcile.Reconciled:
-    with bulk(fleet, tenant.code) as connection, without_collector():
+    with bulk(fleet, tenant.code) as connection, at_full_speed():
         ring = fleet.keyring.get_sync(tenant.code)
         return reconcile.against_register(connection, tenant, ring, plan, run)
 

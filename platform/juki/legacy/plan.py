@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Sequence
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
@@ -19,8 +22,8 @@ from juki.legacy.layout import Layout
 from juki.legacy.model import Counts, Entry, Fault, Outcome, Totals
 from juki.legacy.survey import Place, Survey, Unit
 from juki.problem import Invalid
-from juki.registry import Stored, pack_event, pack_record
-from juki.registry.model import Event, Record, Status, SupportMeasure
+from juki.registry import pack_event, pack_records
+from juki.registry.model import Record, Status, SupportMeasure
 
 DIGEST_FORMAT: Final = 2
 """What the control totals of a chunk are made of; kept with them, since an import may be resumed by another release."""
@@ -129,8 +132,8 @@ class Plan:
         for unit in units:
             for atena_no in unit.persons:
                 for row in self.survey.persons[atena_no].rows:
-                    place = self.survey.place(row)
-                    places.setdefault(place.file.name, []).append((place.start, place.end))
+                    name, span = self.survey.span(row)
+                    places.setdefault(name, []).append(span)
         for name, rows in places.items():
             self._residents[name].read_ahead(rows)
 
@@ -197,77 +200,72 @@ class Packed(NamedTuple):
     detail: bytes
 
 
-def content_digest(
-    plain: Sequence[object], groups: Sequence[bytes | None], change: Sequence[object], detail: bytes
+def content_digests(
+    plain: Iterable[Sequence[object]],
+    groups: Iterable[Sequence[bytes | None]],
+    changes: Iterable[Sequence[object]],
+    details: Iterable[bytes],
 ) -> int:
-    """64-bit digest over every item of a version and of the change that made it; equal for equal content.
+    """Sum of a 64-bit digest over every item of each version and of the change that made it; equal for equal content.
 
     The sealed groups go in as encoded, so that reading back need not decode what it compares; an instant goes in as
     one, whatever the time zone it is written in. A change to any of this changes DIGEST_FORMAT.
     """
-    raw = _encode((plain, groups, change, detail))
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big")
+    raw = map(_encode, zip(plain, groups, changes, details, strict=True))
+    digests = [blake2b(one, digest_size=8).digest() for one in raw]
+    return sum(struct.unpack(f">{len(digests)}Q", b"".join(digests)))
 
 
 def measure_digest(content: SupportMeasure) -> int:
     """64-bit digest over every item of a 支援措置."""
-    return int.from_bytes(hashlib.blake2b(_encode(content), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(_encode(content), digest_size=8).digest(), "big")
 
 
-def stored_digest(stored: Stored) -> int:
-    """`content_digest` of a version as it was read back, its number of change left out."""
-    row = stored.row
-    return content_digest((row[:2], row[3:12]), stored.groups, stored.change, stored.detail)
-
-
-def _given_digest(record: Record, event: Event, packed: Packed) -> int:
-    plain = (
-        (record.atena_no, record.version_no),
-        (
-            record.setai_no,
-            record.member_order,
-            record.is_head,
-            record.status,
-            record.kind,
-            record.valid_from,
-            record.known_from,
-            record.corrects_version,
-            record.cancels_version,
-        ),
-    )
-    change = (event.reason, event.notified_on, event.processed_on, event.known_from)
-    return content_digest(plain, packed.groups, change, packed.detail)
+_plain_of: Final = attrgetter(
+    "setai_no",
+    "member_order",
+    "is_head",
+    "status",
+    "kind",
+    "valid_from",
+    "known_from",
+    "corrects_version",
+    "cancels_version",
+)
+_keys_of: Final = attrgetter("atena_no", "version_no")
+_change_of: Final = attrgetter("reason", "notified_on", "processed_on", "known_from")
 
 
 def _count_taken(result: ChunkResult) -> Totals:
     counts = result.counts
-    content = years = numbers = measures = 0
-    latest: dict[str, Record] = {}
-    for taken in result.taken:
-        Counts.bump(counts.taken, taken.place.file.name)
-        if taken.incoming is not None:
-            record = taken.incoming.record
-            counts.versions += 1
-            latest[taken.atena_no] = record
-            event = taken.incoming.event
-            packed = Packed(pack_record(record), pack_event(event))
-            result.packed[taken.row] = packed
-            content += _given_digest(record, event, packed)
-            years += record.basic.birth.year if record.basic is not None else 0
-            numbers += int(record.my_number.my_number or 0) if record.my_number is not None else 0
-        elif taken.measure is not None:
-            counts.measures += 1
-            measures += measure_digest(taken.measure)
-    counts.residents = len(latest)
-    for record in latest.values():
-        Counts.bump(counts.statuses, record.status.value)
-        Counts.bump(counts.kinds, f"{record.kind.value} {'current' if record.status is Status.RESIDENT else 'removed'}")
+    incoming = [(taken.row, taken.incoming) for taken in result.taken if taken.incoming is not None]
+    records = [one.record for _, one in incoming]
+    groups = pack_records(records)
+    details = [pack_event(one.event) for _, one in incoming]
+    result.packed = {
+        row: Packed(*packed) for (row, _), packed in zip(incoming, zip(groups, details, strict=True), strict=True)
+    }
+    measures = [taken.measure for taken in result.taken if taken.measure is not None]
+    latest = {record.atena_no: record for record in records}
+    counts.versions, counts.residents, counts.measures = len(records), len(latest), len(measures)
+    for file, rows in Counter(taken.place.file.name for taken in result.taken).items():
+        Counts.bump(counts.taken, file, rows)
+    for (status, kind), persons in Counter((record.status, record.kind) for record in latest.values()).items():
+        Counts.bump(counts.statuses, status.value, persons)
+        Counts.bump(counts.kinds, f"{kind.value} {'current' if status is Status.RESIDENT else 'removed'}", persons)
     return Totals(
         format=DIGEST_FORMAT,
-        content=content & _MASK_64,
-        birth_years=years,
-        my_numbers=numbers & _MASK_61,
-        measures=measures & _MASK_64,
+        content=content_digests(
+            zip(map(_keys_of, records), map(_plain_of, records), strict=True),
+            groups,
+            (_change_of(one.event) for _, one in incoming),
+            details,
+        )
+        & _MASK_64,
+        birth_years=sum(record.basic.birth.year for record in records if record.basic is not None),
+        my_numbers=sum(int(record.my_number.my_number or 0) for record in records if record.my_number is not None)
+        & _MASK_61,
+        measures=sum(map(measure_digest, measures)) & _MASK_64,
     )
 
 

@@ -7,14 +7,16 @@ every item of every version is part of it, so one changed letter anywhere breaks
 from __future__ import annotations
 
 import random
-from itertools import groupby
+from collections import Counter
+from itertools import compress
+from operator import ne
 from typing import Final
 
 from juki.legacy.model import Check, Counts, Outcome, Totals
-from juki.legacy.plan import Plan, measure_digest, stored_digest
+from juki.legacy.plan import Plan, content_digests, measure_digest
 from juki.legacy.store import ledger, readback
 from juki.legacy.store.ledger import Run
-from juki.registry import Stored, open_stored, stored_sync
+from juki.registry import open_stored, stored_sync
 from juki.registry.model import Record, Status
 from juki.tenancy import Connection, Tenant
 from juki.vault import TenantRing
@@ -121,32 +123,41 @@ def _read_back(
 
     Every seal is opened and every byte under it goes into the digest; only the sample is taken apart into items.
     """
-    counts, sampled = Counts(), 0
+    counts, sample = Counts(), dict[str, list[Record]]()
     content = years = numbers = 0
     wanted = _sample(plan, run)
+    newest, tally = None, Counter[tuple[str, str]]()
     last = run.first_event + _rows(plan, "resident")
-    stored = stored_sync(connection, tenant.schema, ring, first_event=run.first_event, last_event=last, batch=_BATCH)
-    for atena_no, group in groupby(stored, key=lambda version: version.row[0]):
-        versions = list(group)
-        _count(counts, versions)
-        for version in versions:
-            content += stored_digest(version)
-            years += version.birth_year()
-            numbers += int(version.my_number() or 0)
-        if atena_no in wanted:
-            sampled += 1
-            found.differences += _differences(plan, [open_stored(ring, version) for version in versions])
+    for page in stored_sync(
+        connection, tenant.schema, ring, first_event=run.first_event, last_event=last, batch=_BATCH
+    ):
+        persons, columns = page.columns[0], page.columns
+        counts.versions += len(persons)
+        if newest is not None and newest[0] != persons[0]:  # the last of the page before was its person's newest
+            tally[newest[1:]] += 1
+        tally.update(compress(zip(columns[6], columns[7], strict=True), map(ne, persons, persons[1:])))
+        newest = persons[-1], columns[6][-1], columns[7][-1]
+        content += content_digests(
+            zip(zip(*columns[:2], strict=True), zip(*columns[3:12], strict=True), strict=True),
+            page.groups,
+            zip(*columns[-4:], strict=True),
+            page.details,
+        )
+        years += page.birth_years()
+        numbers += page.my_numbers()
+        for row, atena_no in enumerate(persons):
+            if atena_no in wanted:
+                sample.setdefault(atena_no, []).append(open_stored(ring, page, row))
     connection.rollback()
+    if newest is not None:
+        tally[newest[1:]] += 1
+    counts.residents = tally.total()
+    for (status, kind), residents in tally.items():
+        Counts.bump(counts.statuses, status, residents)
+        Counts.bump(counts.kinds, f"{kind} {'current' if status == Status.RESIDENT.value else 'removed'}", residents)
+    found.differences += sum(_differences(plan, versions) for versions in sample.values())
     totals = Totals(content=content & _MASK_64, birth_years=years, my_numbers=numbers & _MASK_61)
-    return totals, counts, sampled
-
-
-def _count(counts: Counts, versions: list[Stored]) -> None:
-    status, kind = versions[-1].row[6:8]
-    counts.residents += 1
-    counts.versions += len(versions)
-    Counts.bump(counts.statuses, status)
-    Counts.bump(counts.kinds, f"{kind} {'current' if status == Status.RESIDENT.value else 'removed'}")
+    return totals, counts, len(sample)
 
 
 def _sample(plan: Plan, run: Run) -> set[str]:

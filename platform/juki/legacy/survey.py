@@ -95,6 +95,10 @@ class Survey:
         """Where a row stands."""
         return Place(self._files[self._file[row]], self._line[row], self._start[row], self._end[row])
 
+    def span(self, row: int) -> tuple[str, tuple[int, int]]:
+        """Name of the file of a row, and where it begins and ends there."""
+        return self._files[self._file[row]].name, (self._start[row], self._end[row])
+
     def ordinal(self, row: int) -> int:
         """Place of a row among the rows of its kind, from 0."""
         return row - self.first_of_kind[self._files[self._file[row]].spec.kind]
@@ -159,9 +163,9 @@ class Survey:
             person = self.persons.get(atena_no)
             if person is not None:
                 person.incomplete, person.current = True, False
+        earlier = {number for number, file in enumerate(self._files) if file.name in file.spec.earlier}
         for person in self.persons.values():
-            place = self.place(person.latest)
-            if place.file.name in place.file.spec.earlier:
+            if self._file[person.latest] in earlier:
                 person.incomplete, person.current = True, False
 
     def _walk_kind(self, kind: str, take: Callable[[SourceFile, int, dict[str, str]], None]) -> None:

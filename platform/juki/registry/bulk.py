@@ -127,26 +127,35 @@ def pack_record(record: Record) -> tuple[bytes | None, ...]:
     return store.pack_record(record)
 
 
+def pack_records(records: Sequence[Record]) -> list[tuple[bytes | None, ...]]:
+    """`pack_record` of each."""
+    return store.pack_records(records)
+
+
 def pack_event(event: Event) -> bytes:
     """異動日 and 留意事項 of a change as they lie under their seal."""
     return store.pack_event(event)
 
 
 class Stored(NamedTuple):
-    """One stored version with its change: columns as they came, sealed values opened but not decoded."""
+    """A page of stored versions with their changes, in order of 宛名番号 and 履歴番号: columns as they came, sealed values
+    opened but not decoded."""
 
-    row: tuple[Any, ...]  # as VERSION_COLUMNS, sealed
-    groups: tuple[bytes | None, ...]
-    change: tuple[Any, ...]  # reason, notified_on, processed_on, known_from
-    detail: bytes
+    columns: Sequence[Sequence[Any]]  # as VERSION_COLUMNS, sealed; then reason, notified_on, processed_on, known_from
+    groups: list[tuple[bytes | None, ...]]
+    details: list[bytes]
 
-    def birth_year(self) -> int:
-        """Year of birth, 0 where it is unknown or nobody's."""
-        return 0 if self.groups[_BASIC] is None else _born(self.groups[_BASIC]).birth.year
+    def birth_years(self) -> int:
+        """Sum of the years of birth, 0 where one is unknown or nobody's."""
+        return sum(_born(groups[_BASIC]).birth.year for groups in self.groups if groups[_BASIC] is not None)
 
-    def my_number(self) -> str:
-        """個人番号, empty where there is none."""
-        return "" if self.groups[_MY_NUMBER] is None else _numbered(self.groups[_MY_NUMBER]).my_number
+    def my_numbers(self) -> int:
+        """Sum of the 個人番号 as numbers."""
+        return sum(
+            int(_numbered(groups[_MY_NUMBER]).my_number or 0)
+            for groups in self.groups
+            if groups[_MY_NUMBER] is not None
+        )
 
 
 class _Born(Personal, frozen=True, kw_only=True, array_like=True):
@@ -178,9 +187,9 @@ _STORED: Final = (
 def stored_sync(
     connection: Connection, schema: str, ring: TenantRing, *, first_event: int, last_event: int, batch: int
 ) -> Iterator[Stored]:
-    """Versions that changes `first_event` <= n < `last_event` made, in order of 宛名番号 and 履歴番号, a page at a time.
+    """Versions that changes `first_event` <= n < `last_event` made, in pages of `batch`.
 
-    The next page is on its way while one is worked on; the connection is in use until the last row was taken.
+    The next page is on its way while one is worked on; the connection is in use until the last page was taken.
     """
     query = store.page_query(_STORED, schema)
     asked = {"first": first_event, "last": last_event, "batch": batch}
@@ -194,16 +203,15 @@ def stored_sync(
         while rows := coming.result():
             coming = reader.submit(page, rows[-1][0], rows[-1][1])
             columns = list(zip(*rows, strict=True))
-            groups = zip(*store.open_columns(ring, columns), strict=True)
+            groups = list(zip(*store.open_columns(ring, columns), strict=True))
             changes = [ring.place(str(event_no), 1) for event_no in columns[2]]
             details = ring.open_column("event", "event", changes, columns[-1])
-            for row, opened, detail in zip(rows, groups, details, strict=True):
-                yield Stored(row, opened, row[-5:-1], detail or b"")
+            yield Stored(columns[:-1], groups, [detail or b"" for detail in details])
 
 
-def open_stored(ring: TenantRing, stored: Stored) -> Record:
-    """A stored version with every item."""
-    return store.open_record(ring, stored.row, tuple(GROUPS))
+def open_stored(ring: TenantRing, stored: Stored, row: int) -> Record:
+    """A version of a page with every item."""
+    return store.open_record(ring, [column[row] for column in stored.columns], tuple(GROUPS))
 
 
 async def iter_records(

@@ -52,7 +52,15 @@ def in_slot(sql: LiteralString, slot: str) -> LiteralString:
 
 def pack_record(record: Record) -> tuple[bytes | None, ...]:
     """Every group of a version as it lies under its seal, in the order of GROUPS; a missing group is None."""
-    return tuple([None if group is None else _encode(group) for group in _groups_of(record)])
+    return pack_records((record,))[0]
+
+
+def pack_records(records: Sequence[Record]) -> list[tuple[bytes | None, ...]]:
+    """`pack_record` of each."""
+    columns = zip(*map(_groups_of, records), strict=True)
+    return list(
+        zip(*[[None if group is None else _encode(group) for group in column] for column in columns], strict=True)
+    )
 
 
 def seal_record(ring: TenantRing, record: Record, packed: Sequence[bytes | None] | None = None) -> tuple[object, ...]:
