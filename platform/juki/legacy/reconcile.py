@@ -7,16 +7,13 @@ every item of every version is part of it, so one changed letter anywhere breaks
 from __future__ import annotations
 
 import random
-from collections import Counter
-from itertools import compress
-from operator import ne
 from typing import Final
 
 from juki.legacy.model import Check, Counts, Outcome, Totals
 from juki.legacy.plan import Plan, content_digests, measure_digest
 from juki.legacy.store import ledger, readback
 from juki.legacy.store.ledger import Run
-from juki.registry import open_stored, stored_sync
+from juki.registry import newest_sync, open_stored, stored_sync
 from juki.registry.model import Record, Status
 from juki.tenancy import Connection, Tenant
 from juki.vault import TenantRing
@@ -126,17 +123,10 @@ def _read_back(
     counts, sample = Counts(), dict[str, list[Record]]()
     content = years = numbers = 0
     wanted = _sample(plan, run)
-    newest, tally = None, Counter[tuple[str, str]]()
-    last = run.first_event + _rows(plan, "resident")
-    for page in stored_sync(
-        connection, tenant.schema, ring, first_event=run.first_event, last_event=last, batch=_BATCH
-    ):
+    first, last = run.first_event, run.first_event + _rows(plan, "resident")
+    for page in stored_sync(connection, tenant.schema, ring, first_event=first, last_event=last, batch=_BATCH):
         persons, columns = page.columns[0], page.columns
         counts.versions += len(persons)
-        if newest is not None and newest[0] != persons[0]:  # the last of the page before was its person's newest
-            tally[newest[1:]] += 1
-        tally.update(compress(zip(columns[6], columns[7], strict=True), map(ne, persons, persons[1:])))
-        newest = persons[-1], columns[6][-1], columns[7][-1]
         content += content_digests(
             zip(zip(*columns[:2], strict=True), zip(*columns[3:12], strict=True), strict=True),
             page.groups,
@@ -148,13 +138,11 @@ def _read_back(
         for row, atena_no in enumerate(persons):
             if atena_no in wanted:
                 sample.setdefault(atena_no, []).append(open_stored(ring, page, row))
-    connection.rollback()
-    if newest is not None:
-        tally[newest[1:]] += 1
-    counts.residents = tally.total()
-    for (status, kind), residents in tally.items():
+    for status, kind, residents in newest_sync(connection, tenant.schema, first_event=first, last_event=last):
+        counts.residents += residents
         Counts.bump(counts.statuses, status, residents)
         Counts.bump(counts.kinds, f"{kind} {'current' if status == Status.RESIDENT.value else 'removed'}", residents)
+    connection.rollback()
     found.differences += sum(_differences(plan, versions) for versions in sample.values())
     totals = Totals(content=content & _MASK_64, birth_years=years, my_numbers=numbers & _MASK_61)
     return totals, counts, len(sample)
@@ -167,8 +155,9 @@ def _sample(plan: Plan, run: Run) -> set[str]:
     return set(chosen)
 
 
-def _differences(plan: Plan, versions: list[Record]) -> int:
+def _differences(plan: Plan, stored_versions: list[Record]) -> int:
     """Items in which a person's stored versions differ from the rows of the extract, read anew."""
+    versions = sorted(stored_versions, key=lambda version: version.version_no)
     source = plan.reread(versions[0].atena_no)
     if len(source) != len(versions):
         return 1

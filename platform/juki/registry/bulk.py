@@ -138,8 +138,7 @@ def pack_event(event: Event) -> bytes:
 
 
 class Stored(NamedTuple):
-    """A page of stored versions with their changes, in order of 宛名番号 and 履歴番号: columns as they came, sealed values
-    opened but not decoded."""
+    """A page of stored versions with their changes: columns as they came, sealed values opened but not decoded."""
 
     columns: Sequence[Sequence[Any]]  # as VERSION_COLUMNS, sealed; then reason, notified_on, processed_on, known_from
     groups: list[tuple[bytes | None, ...]]
@@ -176,37 +175,53 @@ _STORED: Final = (
     "v.valid_from, v.known_from, v.corrects_version, v.cancels_version, v.basic_sealed, v.address_sealed, "
     "v.domicile_sealed, v.my_number_sealed, v.resident_code_sealed, v.foreigner_sealed, v.entitlements_sealed, "
     "v.removal_sealed, v.notes_sealed, e.reason, e.notified_on, e.processed_on, e.known_from, e.detail_sealed "
-    "FROM (SELECT r.* FROM {t}.resident_version r WHERE (r.atena_no, r.version_no) > (%(atena_no)s, %(version_no)s) "
-    "AND r.event_no >= %(first)s AND r.event_no < %(last)s ORDER BY r.atena_no, r.version_no LIMIT %(batch)s) AS v "
-    # OFFSET 0: always one look into the key per row, never a join over the whole ledger
-    "LEFT JOIN LATERAL (SELECT l.reason, l.notified_on, l.processed_on, l.known_from, l.detail_sealed "
-    "FROM {t}.event l WHERE l.event_no = v.event_no OFFSET 0) AS e ON true ORDER BY v.atena_no, v.version_no"
+    # a range of numbers on both sides: right after an import the database knows nothing yet of how many rows there are, and
+    # whatever it takes them for, it reads no more of either table than the page
+    "FROM {t}.resident_version v LEFT JOIN {t}.event e ON e.event_no = v.event_no AND e.event_no >= %(first)s "
+    "AND e.event_no < %(last)s WHERE v.event_no >= %(first)s AND v.event_no < %(last)s"
+)
+_NEWEST: Final = (
+    "SELECT n.status, n.kind, count(*) FROM (SELECT DISTINCT ON (v.atena_no) v.status, v.kind FROM {t}.resident_version v "
+    "WHERE v.event_no >= %(first)s AND v.event_no < %(last)s ORDER BY v.atena_no, v.version_no DESC) AS n GROUP BY 1, 2"
 )
 
 
 def stored_sync(
     connection: Connection, schema: str, ring: TenantRing, *, first_event: int, last_event: int, batch: int
 ) -> Iterator[Stored]:
-    """Versions that changes `first_event` <= n < `last_event` made, in pages of `batch`.
+    """Versions that changes `first_event` <= n < `last_event` made, in pages of `batch` changes, in no order within one.
 
     The next page is on its way while one is worked on; the connection is in use until the last page was taken.
     """
     query = store.page_query(_STORED, schema)
-    asked = {"first": first_event, "last": last_event, "batch": batch}
 
-    def page(atena_no: str, version_no: int) -> list[tuple[Any, ...]]:
-        after = {"atena_no": atena_no, "version_no": version_no}
-        return connection.execute(query, asked | after, binary=True).fetchall()
+    def page(first: int) -> list[tuple[Any, ...]]:
+        asked = {"first": first, "last": min(first + batch, last_event)}
+        return connection.execute(query, asked, binary=True).fetchall()
 
     with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(page, "", 0)
-        while rows := coming.result():
-            coming = reader.submit(page, rows[-1][0], rows[-1][1])
+        firsts = range(first_event, last_event, batch)
+        coming = reader.submit(page, firsts[0]) if firsts else None
+        for following in (*firsts[1:], None):
+            if coming is None:
+                return
+            rows = coming.result()
+            coming = reader.submit(page, following) if following is not None else None
+            if not rows:
+                continue
             columns = list(zip(*rows, strict=True))
             groups = list(zip(*store.open_columns(ring, columns), strict=True))
             changes = [ring.place(str(event_no), 1) for event_no in columns[2]]
             details = ring.open_column("event", "event", changes, columns[-1])
             yield Stored(columns[:-1], groups, [detail or b"" for detail in details])
+
+
+def newest_sync(
+    connection: Connection, schema: str, *, first_event: int, last_event: int
+) -> list[tuple[str, str, int]]:
+    """住民状態, 住民種別 and how many residents have them in the newest of the versions that `stored_sync` reads."""
+    query = store.page_query(_NEWEST, schema)
+    return connection.execute(query, {"first": first_event, "last": last_event}).fetchall()
 
 
 def open_stored(ring: TenantRing, stored: Stored, row: int) -> Record:
