@@ -113,7 +113,7 @@ def test_a_day_of_a_month_read_before_is_the_day_the_calendar_rules_give() -> No
 
 def test_a_column_remembers_what_repeats_and_never_a_fault() -> None:
     faults: list[Any] = []
-    column = Column(field("flag", width=1), loader(field("flag", width=1)), faults, [])
+    column = Column(field("flag", width=1), loader(field("flag", width=1)), faults, [], {})
     assert column.read_ahead([b"1", b"1", b"0", b"x", b"1", b"x", b"0", b"1"]) == [
         (True,), (True,), (False,), None, (True,), None, (False,), (True,),
     ]  # fmt: skip
@@ -128,7 +128,7 @@ def test_a_run_of_columns_is_the_columns_side_by_side() -> None:
     """Also where one of its cells is at fault: the others keep their values and the fault names its own item."""
     faults: list[Any] = []
     fields = [field("flag", width=1), field("number", width=3), field("date", width=8)]
-    run = ColumnRun([Column(one, loader(one), faults, []) for one in fields], faults, [])
+    run = ColumnRun([Column(one, loader(one), faults, [], {}) for one in fields], faults, [])
     whole, wrong = b"1012" + b"20240229", b"0abc" + b"20240229"
     day = dates.RegistryDate(2024, 2, 29)
     assert run.read_ahead([whole, wrong, whole, b" " * 12]) == [(True, 12, day), None, (True, 12, day), (None,) * 3]

@@ -13,7 +13,7 @@ import msgspec
 
 from juki.dates import JST, RegistryDate, from_date
 from juki.legacy.cells import Loader, calendar_day, item_rules, ordering_day
-from juki.legacy.columns import FAULTY, Column, ColumnRun, Part, spread_out, values_of
+from juki.legacy.columns import FAULTY, Column, ColumnRun, Days, Part, spread_out, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -58,8 +58,9 @@ class Reader:
         rules = item_rules(resident_code_rule)
         used = [(position, field) for position, field in enumerate(file.fields) if field.to != "-"]
         self.file = file
+        days: Days = {}
         self.columns = [
-            Column(field, Loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts)
+            Column(field, Loader(field, layout, gaiji, rules, file.encoding), self.faults, self.alerts, days)
             for _, field in used
         ]
         self._takes: list[Column | ColumnRun] = self.takes(self.columns)

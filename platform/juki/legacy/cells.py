@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 from calendar import monthrange
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
@@ -90,8 +90,8 @@ def class_of(cell: bytes | str) -> str:
 class Loader:
     """How the cells of a field become values: one by one, or many at once. `rules` are further checks by item path.
 
-    The common cases (plain kanji, half-width kana, digits, days met before) are told by one look and skip every other test:
-    they are tens of millions of cells of a city's extract.
+    The common cases (plain kanji, half-width kana, digits) are told by one look and skip every other test: they are tens of
+    millions of cells of a city's extract.
     """
 
     def __init__(
@@ -101,7 +101,6 @@ class Loader:
         convert = _base(field, layout, gaiji)
         self._convert = convert if rule is None else _chained(convert, rule)
         self._encoding = encoding
-        self._known: Mapping[str, Any] = _days if field.type == "date" and rule is None else {}
         self._plain, self._most = _NEVER, 0
         self._take: Callable[[str], str] | None = None
         if field.type == "kana" and rule is None:
@@ -131,11 +130,6 @@ class Loader:
         if texts is None:
             return [None] * len(cells)
         one, take = self._one_of_many, self._take
-        if self._known:
-            return [
-                (known,) if known is not None else one(text)
-                for known, text in zip(map(self._known.get, texts), texts, strict=True)
-            ]
         if not self._most or max(map(len, texts)) > self._most:
             return list(map(one, texts))
         plain = map(self._plain.fullmatch, texts)
@@ -156,11 +150,14 @@ class Loader:
         """The text of every cell, decoded in one piece; None where one of them does not decode."""
         if isinstance(cells[0], str):
             return [cell.strip(_PADDING) for cell in cells]
+        joined = b"\n".join(cells)
         try:
-            texts = b"\n".join(cells).decode(self._encoding).split("\n")
+            texts = joined.decode("ascii" if joined.isascii() else self._encoding).split("\n")
         except UnicodeDecodeError:
             return None
-        return [text.strip(_PADDING) for text in texts] if len(texts) == len(cells) else None
+        if len(texts) != len(cells):
+            return None
+        return texts if joined.isalnum() else [text.strip(_PADDING) for text in texts]
 
 
 def _full_width(kana: str) -> str:
@@ -253,23 +250,12 @@ def _chain(table: dict[str, str]) -> Convert:
     return read
 
 
-_days: Final[dict[str, RegistryDate]] = {}
-"""Days as they were written, in whatever column: whole ones that every column reads alike."""
-
-
 def _day(unknown: bool) -> Convert:
     def read(text: str) -> RegistryDate | None:
-        known = _days.get(text)
-        if known is not None:
-            return known
         if len(text) in {7, 8} and text.isascii() and text.isdigit():
             month = _month(text[:-2])
             if month is not None and 0 < (day := int(text[-2:])) <= month[2]:
-                found = RegistryDate(month[0], month[1], day, month[3])
-                if len(_days) >= _DAYS_REMEMBERED:
-                    _days.clear()
-                _days[text] = found
-                return found
+                return RegistryDate(month[0], month[1], day, month[3])
         found = _parsed(text, unknown)
         if found.__class__ is str:
             raise BadValue(found)

@@ -9,29 +9,37 @@ from itertools import chain, compress
 from operator import getitem
 from typing import Any, Final, cast
 
+from juki.dates import RegistryDate
 from juki.legacy.cells import UNIDENTIFIED, BadValue, Loader, Marked, class_of, value_class
 from juki.legacy.layout import Field
 from juki.legacy.model import Fault
 
 _REMEMBERED: Final = 4096
+_DAYS_REMEMBERED: Final = 1 << 16
 _NOTHING: Final = (None,)
 
 values_of: Final[Callable[[Any, Any], tuple[Any, ...]]] = getitem
 """What a Column or a ColumnRun makes of a cell: its values, in order."""
 
 
+Days = dict[Any, tuple[RegistryDate | None]]
+"""Days of a file as they were written, in whatever column: real days and blanks, which every column reads alike."""
+
+
 class Column(dict[Any, tuple[Any, ...]]):
     """One column of one file: raw cell -> its value, alone in a tuple, as a run of columns has several. A fault or an alert
     is put down for the row at hand and not remembered."""
 
-    def __init__(self, field: Field, loader: Loader, faults: list[Fault], alerts: list[Fault]) -> None:
+    def __init__(self, field: Field, loader: Loader, faults: list[Fault], alerts: list[Fault], days: Days) -> None:
         super().__init__()
         self.field = field
         self.at, self.width = field.at, field.width
         self._loader = loader
         self._faults, self._alerts = faults, alerts
+        self._days = days
+        self.read_ahead = self._read_days if field.type == "date" else self._read_cells
 
-    def read_ahead(self, cells: Sequence[Any]) -> Sequence[tuple[Any, ...] | None]:
+    def _read_cells(self, cells: Sequence[Any]) -> Sequence[tuple[Any, ...] | None]:
         """What each cell comes to, read together; None where it is at fault or worth an alert. Cells that repeat are
         remembered."""
         wanted = set(cells)
@@ -46,6 +54,18 @@ class Column(dict[Any, tuple[Any, ...]]):
             self.update({cell: value for cell, value in found if value is not None})
         return list(map(self.get, cells))
 
+    def _read_days(self, cells: Sequence[Any]) -> Sequence[tuple[Any, ...] | None]:
+        """As of cells: a register has some forty thousand days, and its columns share them."""
+        known = list(map(self._days.get, cells))
+        fresh = list({cell for cell, day in zip(cells, known, strict=True) if day is None})
+        if not fresh:
+            return known
+        read = dict(zip(fresh, self._loader.load_many(fresh), strict=True))
+        if len(self._days) + len(fresh) > _DAYS_REMEMBERED:
+            self._days.clear()
+        self._days.update({cell: day for cell, day in read.items() if day and (day[0] is None or day[0].is_exact())})
+        return [read[cell] if day is None else day for cell, day in zip(cells, known, strict=True)]
+
     def __missing__(self, cell: bytes | str) -> tuple[Any, ...]:
         try:
             value = self._loader.load(cell)
@@ -58,7 +78,7 @@ class Column(dict[Any, tuple[Any, ...]]):
         if value.__class__ is Marked:
             self._alerts.append(Fault(self.field.title, UNIDENTIFIED, value_class(value.text)))
             return (value.text,)
-        if len(self) >= _REMEMBERED:  # a day read before is still at hand in cells
+        if len(self) >= _REMEMBERED:
             self.clear()
         self[cell] = found = (value,)
         return found

@@ -27,7 +27,7 @@ from juki.legacy.standard import (
     Reader,
     read_manifest,
 )
-from juki.legacy.store.chunk import Rows, by_column, copy_table, measure_rows, resident_columns
+from juki.legacy.store.chunk import Rows, by_column, copy_table, measure_rows, packed, resident_columns
 from juki.problem import Conflict, Invalid, Unavailable
 from juki.registry import event_row
 from juki.registry.model import Event, Measure, Record
@@ -150,13 +150,13 @@ def _residents(
     persons = ([*versions] for _, versions in groupby(records, key=lambda record: record.atena_no))
     for batch in _batches(persons):
         for table, columns in resident_columns(ring, list(chain.from_iterable(batch))).items():
-            copy_table(connection, tenant, table, columns)
+            copy_table(connection, tenant, table, packed(table, columns))
 
 
 def _events(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, rows: Iterator[list[str]]) -> None:
     for batch in _batches(rows):
         events: list[Event] = [EVENTS.value(row, EVENTS_FILE) for row in batch]
-        copy_table(connection, tenant, "event", by_column(event_row(ring, event) for event in events))
+        copy_table(connection, tenant, "event", packed("event", by_column(event_row(ring, event) for event in events)))
 
 
 def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, rows: Iterator[list[str]]) -> None:
@@ -172,7 +172,7 @@ def _measures(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantR
             known.update(dict.fromkeys(fresh))
             tables[table] = fresh
         for table, ready in tables.items():
-            copy_table(connection, tenant, table, by_column(ready))
+            copy_table(connection, tenant, table, packed(table, by_column(ready)))
 
 
 def _table(connection: psycopg.Connection[Any], tenant: Tenant, ring: TenantRing, table: str, source: _Checked) -> None:

@@ -61,10 +61,10 @@ _ENTRY_BITS: Final = 20
 
 
 class ReadyChunk(NamedTuple):
-    """A chunk sealed and indexed: what one transaction writes, the ledger row that says so included."""
+    """A chunk sealed, indexed and packed: what one transaction writes, the ledger row that says so included."""
 
     number: int
-    tables: dict[str, Columns]
+    tables: dict[str, bytes]
     key: int
     counts: str
     totals: bytes
@@ -78,8 +78,11 @@ def ready_chunk(
     place: Mapping[str, int],
     first_row: Mapping[str, int],
 ) -> ReadyChunk:
-    """Seal and index a chunk. `place` numbers the files, `first_row` is the first row number of each kind."""
-    tables = chunk_columns(ring, run, number, result, place, first_row)
+    """Seal, index and pack a chunk. `place` numbers the files, `first_row` is the first row number of each kind."""
+    tables = {
+        table: packed(table, columns)
+        for table, columns in chunk_columns(ring, run, number, result, place, first_row).items()
+    }
     key = (run.run_no << CHUNK_BITS) | number
     totals = ring.seal("import_chunk", "totals", str(key), 1, result.totals)
     return ReadyChunk(number, tables, key, msgspec.json.encode(result.counts).decode(), totals)
@@ -93,8 +96,8 @@ def write_chunk(connection: psycopg.Connection[Any], tenant: Tenant, run: Run, c
     try:
         with connection.transaction():
             enter_write(connection, tenant)
-            for table, columns in chunk.tables.items():
-                copy_table(connection, tenant, table, columns)
+            for table, rows in chunk.tables.items():
+                copy_table(connection, tenant, table, rows)
             connection.execute(
                 of_tenant(
                     "INSERT INTO {t}.import_chunk (chunk_key, run_no, chunk_no, counts, totals_sealed) "
@@ -126,9 +129,14 @@ def write_chunk(connection: psycopg.Connection[Any], tenant: Tenant, run: Run, c
         ) from None
 
 
-def copy_table(connection: psycopg.Connection[Any], tenant: Tenant, table: str, columns: Columns) -> None:
-    """COPY rows, given by column, into one of the tables this slice may fill; an empty batch is no round trip."""
-    if not columns or not columns[0]:
+def packed(table: str, columns: Columns) -> bytes:
+    """Rows of a table, given by column, as COPY takes them; no bytes for no rows."""
+    return stream(TYPES[table], columns) if columns and columns[0] else b""
+
+
+def copy_table(connection: psycopg.Connection[Any], tenant: Tenant, table: str, rows: bytes) -> None:
+    """COPY `packed` rows into one of the tables this slice may fill; an empty batch is no round trip."""
+    if not rows:
         return
     query = sql.SQL("COPY {}.{} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(tenant.schema),
@@ -136,11 +144,11 @@ def copy_table(connection: psycopg.Connection[Any], tenant: Tenant, table: str, 
         sql.SQL(", ").join(map(sql.Identifier, COLUMNS[table])),
     )
     with connection.cursor().copy(query) as copy:
-        copy.write(stream(TYPES[table], columns))
+        copy.write(rows)
 
 
 def by_column(rows: Iterable[Sequence[object]]) -> Columns:
-    """Rows as `copy_table` takes them."""
+    """Rows as `packed` takes them."""
     return list(zip(*rows, strict=True))
 
 
