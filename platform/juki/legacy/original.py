@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-_BLANK: Final = b" "
-_WIDE: Final = b"\x81\x40"
-_RUNS: Final = ((_WIDE * 20, b"\x01"), (_WIDE * 4, b"\x02"), (_BLANK * 20, b"\x03"), (_BLANK * 5, b"\x04"))
-"""Wide blanks first: they are most of a row of fixed length, and what follows has less to look through."""
+_WIDE, _NARROW = b"\x81\x40" * 10, b" " * 10
+_WIDE_MARK, _NARROW_MARK = b"\x01", b"\x02"
 _PLAIN: Final = b"\x00"
-_SHORT: Final = b"\x02"
-_MARKS: Final = b"".join(mark for _, mark in _RUNS)
+_SHORT: Final = b"\x03"
 _WORTH_IT_BYTES: Final = 200
 
 
 def shorten(raw: bytes) -> bytes:
-    """The row with runs of blanks as single bytes; one byte in front says whether that was done."""
-    if len(raw) < _WORTH_IT_BYTES or len(raw.translate(None, _MARKS)) < len(raw):
+    """The row with every ten blanks as a single byte; one byte in front says whether that was done."""
+    if len(raw) < _WORTH_IT_BYTES or _WIDE_MARK in raw or _NARROW_MARK in raw:
         return _PLAIN + raw
-    for run, mark in _RUNS:
-        raw = raw.replace(run, mark)
-    return _SHORT + raw
+    # wide ones first: they are most of a row of fixed length, and the second look has less to go through
+    return _SHORT + raw.replace(_WIDE, _WIDE_MARK).replace(_NARROW, _NARROW_MARK)
 
 
 def restore(kept: bytes) -> bytes:
-    """The row exactly as it came."""
-    raw = kept[1:]
-    if kept[:1] == _SHORT:
-        for run, mark in reversed(_RUNS):
-            raw = raw.replace(mark, run)
-    return raw
+    """The row exactly as it came. Raises ValueError for what `shorten` did not make."""
+    if kept[:1] == _PLAIN:
+        return kept[1:]
+    if kept[:1] != _SHORT:
+        raise ValueError("not a kept row")
+    return kept[1:].replace(_NARROW_MARK, _NARROW).replace(_WIDE_MARK, _WIDE)

@@ -287,14 +287,14 @@ def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, s
             return {path: table.get(_text(cells[at]), _text(cells[at])) for path, at, table in positions}
 
         return from_csv
-    places = [(path, field.at - 1, field.at - 1 + field.width, tables[path]) for path, field in wanted]
-    data = file.data
+    cut = file.cutter([(field.at, field.width) for _, field in wanted])
+    chosen = [(path, tables[path]) for path, _ in wanted]
 
     def from_fixed(row: Row) -> dict[str, str]:
         found: dict[str, str] = {}
-        for path, first, last, table in places:
-            text = data[row.start + first : row.start + last].decode("latin-1").strip()
-            found[path] = table.get(text, text)
+        for (path, table), cell in zip(chosen, cut(row.start, row.end), strict=True):
+            text = _text(cell)
+            found[path] = table.get(text, text) if table else text
         return found
 
     return from_fixed
