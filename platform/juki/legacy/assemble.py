@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import chain, compress, pairwise
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Any, Final, get_type_hints
 
-import msgspec
-
 from juki.dates import JST, RegistryDate, from_date
+from juki.legacy.build import Build, Group, from_columns, noted, of_given, with_note
 from juki.legacy.cells import Loader, calendar_day, item_rules, ordering_day
-from juki.legacy.columns import FAULTY, Column, ColumnRun, Days, Part, spread_out, values_of
+from juki.legacy.columns import FAULTY, Column, ColumnRun, Days, Part, values_of
 from juki.legacy.extract import SourceFile
 from juki.legacy.layout import Layout
 from juki.legacy.model import Fault
@@ -129,73 +128,6 @@ def _runs(columns: Sequence[Column]) -> list[list[Column]]:
     return runs
 
 
-Build = Callable[[Sequence[Sequence[Any]]], list[Any]]
-"""What makes the columns of a part into one value a row."""
-
-
-class _Group:
-    """How the columns of one part become structs: attributes straight from a column, and the structs inside it."""
-
-    def __init__(self, prefix: str, struct: type[msgspec.Struct], paths: Sequence[str]) -> None:
-        self._list: Any = list[struct]  # type: ignore[valid-type]
-        self._names: list[str] = []
-        self._fields: list[Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]] = []
-        self._by_name = not struct.__struct_config__.array_like
-        self._own: list[int] = []
-        hints = get_type_hints(struct)
-        last = 0
-        for field in msgspec.structs.fields(struct):
-            path = f"{prefix}{field.name}"
-            ats = [at for at, given in enumerate(paths) if given == path]
-            inner = any(given.startswith(f"{path}.") for given in paths) and hints[field.name] is not RegistryDate
-            default = None if field.default is msgspec.NODEFAULT else field.default
-            self._names.append(field.name)
-            if inner:
-                group = _Group(f"{path}.", hints[field.name], paths)
-                self._own += group._own
-                self._fields.append(_from_group(group, default))
-            else:
-                self._own += ats
-                self._fields.append(_from_columns(ats, default))
-            if ats or inner:
-                last = len(self._fields)
-        del self._names[last:], self._fields[last:]  # what no column fills keeps its default
-
-    def build(self, columns: Sequence[Sequence[Any]]) -> list[Any]:
-        """A struct a row, None where every column of it is blank; of two columns for one item the last filled one counts."""
-        if not self._own:
-            return [None] * (len(columns[0]) if columns else 1)
-        rows = list(zip(*[columns[at] for at in self._own], strict=True))
-        blank = (None,) * len(self._own)
-        filled = [row != blank for row in rows]
-        wanted = sum(filled)
-        if not wanted:
-            return [None] * len(rows)
-        if wanted < len(rows):
-            columns = [list(compress(column, filled)) for column in columns]
-        given = zip(*[field(columns, wanted) for field in self._fields], strict=True)
-        values: list[Any] = (
-            [dict(zip(self._names, row, strict=True)) for row in given] if self._by_name else list(given)
-        )
-        return spread_out(msgspec.convert(values, self._list), filled, None)
-
-
-def _from_columns(ats: Sequence[int], default: Any) -> Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]:
-    def values(columns: Sequence[Sequence[Any]], rows: int) -> Iterable[Any]:
-        if not ats:
-            return [default] * rows
-        found = columns[ats[0]]
-        for at in ats[1:]:
-            found = [before if value is None else value for before, value in zip(found, columns[at], strict=True)]
-        return found if default is None else [default if value is None else value for value in found]
-
-    return values
-
-
-def _from_group(group: _Group, default: Any) -> Callable[[Sequence[Sequence[Any]], int], Iterable[Any]]:
-    return lambda columns, _: [default if built is None else built for built in group.build(columns)]
-
-
 class ResidentRows:
     """Rows of 住民 files: one version each."""
 
@@ -220,7 +152,7 @@ class ResidentRows:
             run = [take.width for take in takes] if not reader.file.is_csv and _side_by_side(takes) else []
             given = [position for position, at in enumerate(own) if at in needed]
             births = _births_of(mine)
-            checked = _of_given(build, given, births) if given or births else build
+            checked = of_given(build, given, births) if given or births else build
             self._parts.append(Part(takes, checked, run=run, repeats=name not in _PERSONAL))
             stretches += [takes] if run else [[take] for take in takes]
         self._cut = reader.cutter(stretches)
@@ -284,9 +216,9 @@ class ResidentRows:
         if name == "event":
             return self._events(paths)
         if name:
-            return _noted(paths, "basic.birth", _Group(f"{name}.", GROUPS[name], paths).build)
+            return noted(paths, "basic.birth", Group(f"{name}.", GROUPS[name], paths).build)
         columns = [
-            _from_columns([at for at, given in enumerate(paths) if given == path], default) for path, default in _KEYS
+            from_columns([at for at, given in enumerate(paths) if given == path], default) for path, default in _KEYS
         ]
         return lambda cells: list(zip(*[column(cells, len(cells[0])) for column in columns], strict=True))
 
@@ -311,7 +243,7 @@ class ResidentRows:
         reason, occurred, note, notified, processed, remarks = values
         processed = self._day(processed, "event.processed_on", faults) or self._today
         notified = self._day(notified, "event.notified_on", faults)
-        occurred = _with_note(occurred, note) if note is not None else occurred or from_date(processed)
+        occurred = with_note(occurred, note) if note is not None else occurred or from_date(processed)
         reason = reason or MIGRATION.code
         if ordering_day(occurred) > self._today and not reason.startswith("move_out"):
             faults.append(Fault(self._items["event.occurred_on"], "date.in_future"))
@@ -389,62 +321,12 @@ def _part_of(path: str) -> str:
     return first if dot else ""
 
 
-def _with_note(date: RegistryDate | None, note: str) -> RegistryDate:
-    """A date with the expression that stands beside it."""
-    date = date or RegistryDate(0)
-    return RegistryDate(date.year, date.month, date.day, date.era, note)
-
-
-def _noted(paths: Sequence[str], path: str, build: Build) -> Build:
-    """`build`, of a part in which one item has its expression in a column beside it."""
-    if f"{path}.note" not in paths:
-        return build
-    at, note = paths.index(path), paths.index(f"{path}.note")
-
-    def with_notes(columns: Sequence[Sequence[Any]]) -> list[Any]:
-        if any(columns[note]):
-            columns = list(columns)
-            columns[at] = [
-                date if words is None else _with_note(date, words)
-                for date, words in zip(columns[at], columns[note], strict=True)
-            ]
-        return build(columns)
-
-    return with_notes
-
-
 def _births_of(paths: Sequence[str]) -> list[list[int]]:
     """The ways in which a row may write the date of birth, as the columns of each: the expression counts as the first."""
     ways = [[at] for at, path in enumerate(paths) if path == "basic.birth"]
     if ways:
         ways[0] += [at for at, path in enumerate(paths) if path == "basic.birth.note"]
     return ways
-
-
-def _of_given(build: Build, needed: Sequence[int], births: Sequence[Sequence[int]]) -> Build:
-    """`build`, with FAULTY for rows in which a needed column is blank, or the date of birth not written in just one way."""
-
-    def checked(columns: Sequence[Sequence[Any]]) -> list[Any]:
-        wrong = {row for at in needed for row, value in enumerate(columns[at]) if value is None}
-        if births:
-            ways = [
-                columns[at] if not more else map(_either, columns[at], *(columns[m] for m in more))
-                for at, *more in births
-            ]
-            blank = len(births) - 1
-            wrong |= {row for row, way in enumerate(zip(*ways, strict=True)) if way.count(None) != blank}
-        if not wrong:
-            return build(columns)
-        right = [row not in wrong for row in range(len(columns[0]))]
-        if not any(right):
-            return [FAULTY] * len(right)
-        return spread_out(build([list(compress(column, right)) for column in columns]), right, FAULTY)
-
-    return checked
-
-
-def _either(value: Any, other: Any) -> Any:
-    return other if value is None else value
 
 
 def _side_by_side(takes: Sequence[Column | ColumnRun]) -> bool:
@@ -456,7 +338,7 @@ class SupportRows:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._plan = _Group("", SupportMeasure, reader.paths)
+        self._plan = Group("", SupportMeasure, reader.paths)
         self._at = {path: position for position, path in enumerate(reader.paths)}
         hints = get_type_hints(SupportMeasure)
         self._days = [at for path, at in self._at.items() if hints.get(path) == (dt.date | None)]
