@@ -16,6 +16,7 @@ from juki.console.compare import side_by_side
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.person import Notice, notices_of
+from juki.console.whose import whose
 from juki.problem import Conflict, Invalid, JukiError
 from juki.registry import CaseSummary, CaseView
 from juki.registry.model import MoveIn, reason_name
@@ -89,7 +90,10 @@ async def confirm(request: AnyRequest, code: str, case_no: int, fleet: Fleet, ca
             done = await registry.confirm(op, case_no, typed)
     except Invalid as error:
         for path, rule in (error.fields or {"form": error.code}).items():
-            form.wrong(f"again:{path}" if path in typed else "form", text_of(rule, 422))
+            again = path in typed
+            form.wrong(
+                f"again:{path}" if again else "form", text_of(rule, 422) if again else procedures.sentence(path, rule)
+            )
         return await _page(request, code, case_no, fleet, caller, form)
     except Conflict as error:
         form.wrong("form", text_of(error.code, 409))
@@ -150,6 +154,7 @@ async def _page(
         names = await _names(op, known)
         names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
+        about = await whose(op, view.change, (*view.findings.errors, *view.findings.alerts))
     form = given or Form(())
     again = [_again(path, view, n == 0) for n, path in enumerate(sorted(view.reentry, key=_whole_first))]
     form.fields = [*again, _REASON]
@@ -169,8 +174,8 @@ async def _page(
         ],
         "form": form,
         "again": [field.name for field in again],
-        "errors": [text_of(f.code, 422) for f in view.findings.errors],
-        "alerts": [text_of(f.code, 422) for f in view.findings.alerts],
+        "errors": [procedures.sentence(f.field, f.code, about) for f in view.findings.errors],
+        "alerts": [procedures.sentence(f.field, f.code, about) for f in view.findings.alerts],
         "people": side_by_side(view.before, view.after, blind=blind),
         "can_confirm": view.summary.may_confirm,
         "reason": _REASON,

@@ -18,10 +18,11 @@ from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.person import notices_of, person_of
 from juki.console.procedures import LAST, PROCEDURES, About, Member, Procedure, Step
+from juki.console.whose import whose
 from juki.problem import Conflict, Invalid, NotFound
-from juki.registry.model import Findings, Household, Record, Status, Version, reason_name
+from juki.registry.model import Household, Record, Status, Version, reason_name
 from juki.tenancy import Fleet
-from juki.web import AnyRequest, form_of, purpose_of, route, text_of
+from juki.web import AnyRequest, form_of, purpose_of, route
 
 RIGHT: Final = "change.enter"
 _REASON: Final = Field(
@@ -200,14 +201,16 @@ async def _review(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk)
             paper = procedures.reception(form, caller.actor_id)
             desk.replaces = await _replaced(op, paper.form_no)
             seen = await registry.examine(op, change, paper, replaces=desk.replaces)
+            about = await whose(op, seen.change, (*seen.findings.errors, *seen.findings.alerts))
     except (Invalid, Conflict) as error:
         procedures.place_problem(form, error)
         return await _page_of_error(request, fleet, desk)
     if seen.findings.errors:
-        procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors})
+        procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors}, about)
         return await _page_of_error(request, fleet, desk)
     people = side_by_side(seen.before, seen.after)
-    return await _review_page(request, fleet, desk, seen.findings, people)
+    alerts = [procedures.sentence(f.field, f.code, about) for f in seen.findings.alerts]
+    return await _review_page(request, fleet, desk, alerts, people)
 
 
 async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
@@ -307,7 +310,7 @@ async def _page(request: AnyRequest, fleet: Fleet, desk: Desk) -> Response[bytes
 
 
 async def _review_page(
-    request: AnyRequest, fleet: Fleet, desk: Desk, findings: Findings, people: list[Any]
+    request: AnyRequest, fleet: Fleet, desk: Desk, alerts: list[str], people: list[Any]
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
     if desk.replaces is not None:
@@ -320,8 +323,7 @@ async def _review_page(
         "form": desk.form,
         "action": desk.action,
         "hidden": desk.form.carried(but=_CARRY_NOT),
-        "errors": [text_of(f.code, 422) for f in findings.errors],
-        "alerts": [text_of(f.code, 422) for f in findings.alerts],
+        "alerts": alerts,
         "said": said,
         "people": people,
         "back": desk.back,
