@@ -293,7 +293,7 @@ async def _preview(
             shown_to = await registry.current(op, application.persons, ("basic",))
     except Invalid as error:
         if error.code in _UNPRINTABLE:
-            form.wrong("form", _unprintable(error))
+            form.wrong("form", _unprintable(error, await _standing(fleet, caller, request, application)))
         else:
             form.take(error, _WHERE)
         return await _form(request, code, atena_no, fleet, caller, form)
@@ -390,9 +390,26 @@ async def _named(op: Operation, application: Application) -> Application:
     )
 
 
-def _unprintable(error: Invalid) -> str:
-    """Which items cannot be printed, in the words of the paper: the clerk writes these by hand."""
-    labels = dict.fromkeys(PRINTED.get(path.rpartition(".")[2], "そのほかの項目") for path in error.fields)
+async def _standing(fleet: Fleet, caller: Caller, request: AnyRequest, application: Application) -> list[str]:
+    """氏名 of those who stand on the joint form, in its order."""
+    async with operation(
+        fleet, caller, "certificate.form", purpose=purpose_of(request), right=RIGHT, write=False
+    ) as op:
+        return await certificates.standing(op, application)
+
+
+def _unprintable(error: Invalid, names: Sequence[str]) -> str:
+    """Which items cannot be printed and whose, in the words of the paper: the clerk writes these by hand."""
+
+    def said(path: str) -> str:
+        item = PRINTED.get(path.rpartition(".")[2], "そのほかの項目")
+        head, _, rest = path.partition(".")
+        if head != "members":
+            return item
+        place = int(rest.partition(".")[0])
+        return f"{place + 1}人目の{names[place]}の{item}"
+
+    labels = dict.fromkeys(said(path) for path in error.fields)
     named = f"（{'、'.join(labels)}）" if labels else ""
     return text_of(error.code, 422).replace("項目", f"項目{named}", 1)
 
