@@ -50,6 +50,8 @@ _FIELDS: Final = (
 _HEADS: Final = ("番号", "日時", "操作", "結果", "操作者", "端末", "目的", "対象者")
 _DAYS: Final = 7
 _CAP: Final = 100
+_SHOWN: Final = 500
+"""Persons of one operation on one page: a register handed over whole has hundreds of thousands."""
 
 
 @get("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
@@ -93,15 +95,17 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
         Table(
             title="対象者",
             heads=("宛名番号", "個人番号"),
-            rows=[(s.atena_no, "個人番号に触れた" if s.my_number else "―") for s in found.subjects],
+            note=_shortened(len(found.subjects)),
+            rows=[(s.atena_no, "個人番号に触れた" if s.my_number else "―") for s in found.subjects[:_SHOWN]],
             empty="対象者はいません。",
         ),
         Table(
             title="提供の記録",
+            note=_shortened(len(found.disclosures)),
             heads=("宛名番号", "事項", "提供先", "根拠", "媒体"),
             rows=[
                 (d.atena_no, "、".join(ITEMS.get(i, i) for i in d.items), d.to, d.basis, MEDIA.get(d.medium, d.medium))
-                for d in found.disclosures
+                for d in found.disclosures[:_SHOWN]
             ],
             empty="外部への提供はありません。",
         ),
@@ -177,6 +181,14 @@ async def _named(op: audit.Operation, ids: Sequence[str]) -> dict[str, str]:
     known = await clerks.names(op, [i for i in ids if i and i not in ACTORS])
     strangers = {i: f"登録のない操作者 {i}" for i, name in known.items() if name == i and i.startswith("op-")}
     return known | strangers | ACTORS
+
+
+def _shortened(count: int) -> str:
+    return (
+        f"{count:,}人のうち{_SHOWN}人まで表示。特定の人は、操作の記録を宛名番号で調べてください。"
+        if count > _SHOWN
+        else ""
+    )
 
 
 def _wanted(entry: Entry, wanted: Filter) -> bool:
