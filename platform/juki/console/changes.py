@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import procedures, purpose, sections, words
+from juki.console import kept, procedures, purpose, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
@@ -33,6 +33,8 @@ _REASON: Final = Field(
     max=200,
     hint="仮登録とともに残ります",
 )
+_GIVE_REASON, _REFUSED = "reason", "refused"
+"""Asked for by us, not by a button: the review, held up by an alert without a reason, and the page of what was refused."""
 _CARRY_NOT: Final = ("step", "alert_reason")
 
 
@@ -71,7 +73,7 @@ async def start_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, cal
     return await _start(request, code, slug, "", fleet, caller)
 
 
-@post("/{code:str}/changes/{slug:str}", opt=route("change.enter", RIGHT), include_in_schema=False, status_code=200)
+@post("/{code:str}/changes/{slug:str}", opt=route("change.enter", RIGHT), include_in_schema=False)
 async def step_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """One page of it given."""
     return await _step(request, code, slug, "", fleet, caller)
@@ -112,7 +114,6 @@ async def start(
     "/{code:str}/residents/{atena_no:str}/changes/{slug:str}",
     opt=route("change.enter", RIGHT),
     include_in_schema=False,
-    status_code=200,
 )
 async def step(
     request: AnyRequest, code: str, atena_no: str, slug: str, fleet: Fleet, caller: Caller
@@ -138,9 +139,12 @@ async def start_again(request: AnyRequest, code: str, case_no: int, fleet: Fleet
 async def _start(
     request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
+    """The page of the form that was asked for, the first one where none was."""
     if not purpose_of(request):
-        tail = f"/residents/{atena_no}/changes/{slug}" if atena_no else f"/changes/{slug}"
-        return purpose.ask(code, f"/{code}{tail}")
+        return purpose.ask(code, kept.here(request))
+    form = await kept.form_of(request, fleet, caller)
+    if form is not None:
+        return await _turn(request, fleet, caller, await _desk(request, code, slug, atena_no, fleet, caller, form))
     form = Form(())
     form.put("form_key", new_number())
     desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
@@ -150,15 +154,32 @@ async def _start(
 async def _step(
     request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
+    """仮登録 where that was pressed; every other button leads to a page that can be gone back to."""
     form = Form((), form_of(request))
-    if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/")
-    desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
+    if form.text("go") != "save" or not purpose_of(request):
+        return await kept.show(fleet, caller, request.url.path, _shown(form))
+    return await _save(request, fleet, caller, await _desk(request, code, slug, atena_no, fleet, caller, form))
+
+
+def _shown(form: Form, wish: str = "") -> dict[str, Sequence[str]]:
+    """The form as the next page takes it; a page that is only looked at records nothing."""
+    wished = wish or form.text("go")
+    return {**form.given, "go": ["next" if wished == "save" else wished]}
+
+
+async def _turn(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
+    """The page that a button leads to."""
+    form = desk.form
     at = form.text("step")
     desk.at = min(int(at), len(desk.steps)) if at.isdecimal() else 0
     wish = form.text("go")
-    if wish == "save":
-        return await _save(request, fleet, caller, desk)
+    if wish == _GIVE_REASON:
+        form.fields = [_REASON]
+        form.check()
+        desk.at = len(desk.steps)
+        return await _review(request, fleet, caller, desk)
+    if wish == _REFUSED:
+        return await _page_of_error(request, fleet, desk)
     if wish == "back":
         desk.at = max(desk.at - 1, 0)
         return await _page(request, fleet, desk)
@@ -217,7 +238,7 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
     """仮登録, once for one page however often it is sent."""
     form = desk.form
     if not _whole(desk):
-        return await _page(request, fleet, desk)
+        return await kept.show(fleet, caller, request.url.path, _shown(form))
     change = desk.procedure.build(desk.about, form)
     reception = procedures.reception(form, caller.actor_id)
 
@@ -231,17 +252,11 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
     once: Once = request.app.state.once
     try:
         number = await once.run(page_key(caller.session_id, form), enter)
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
         if error.code == "registry.alerts_open":
-            form.fields = [_REASON]
-            form.check()
-            desk.at = len(desk.steps)
-            return await _review(request, fleet, caller, desk)
+            return await kept.show(fleet, caller, request.url.path, _shown(form, _GIVE_REASON))
         procedures.place_problem(form, error)
-        return await _page_of_error(request, fleet, desk)
-    except Conflict as error:
-        procedures.place_problem(form, error)
-        return await _page_of_error(request, fleet, desk)
+        return await kept.show(fleet, caller, request.url.path, _shown(form, _REFUSED), wrong=form.errors)
     return go(f"/{desk.code}/cases/{number}", done="entered", no=number)
 
 

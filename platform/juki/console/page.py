@@ -74,6 +74,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     assets: str = ""
     done: str = ""
+    lost: bool = False  # what was typed here before is no longer kept
 
 
 @cache
@@ -113,6 +114,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
         clock=f"{now.astimezone(JST):%H:%M}",
         assets=asset_version(),
         done=_done(request),
+        lost=bool(getattr(request.state, "lost", False)),
         here=here,
     )
     if caller is None or caller.actor_kind != "operator":

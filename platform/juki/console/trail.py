@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import audit
 from juki.access import Caller, accounts
 from juki.audit import Entry, Filter, operation
-from juki.console import clerks, words
+from juki.console import clerks, kept, words
 from juki.console.actions import ACTORS, FACTS, ITEMS, MEDIA, OFFERED, action
 from juki.console.form import Field, Form
 from juki.console.page import render
@@ -56,16 +56,17 @@ _SHOWN: Final = 500
 
 @get("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
 async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The last week, newest first, with the standard analyses of it."""
-    return await _page(request, code, fleet, caller, Form(_FIELDS), analyses=True)
+    """The last week, newest first, with the standard analyses of it; or the part of the log that was asked for."""
+    form = await kept.form_of(request, fleet, caller, _FIELDS)
+    if form is not None:
+        form.check()
+    return await _page(request, code, fleet, caller, form or Form(_FIELDS), analyses=form is None)
 
 
-@post("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False, status_code=200)
+@post("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
 async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """A part of the log, or everything about one person."""
-    form = Form(_FIELDS, form_of(request))
-    form.check()
-    return await _page(request, code, fleet, caller, form, analyses=False)
+    """To a part of the log, or to everything about one person."""
+    return await kept.show(fleet, caller, f"/{code}/audit", form_of(request))
 
 
 @get("/{code:str}/audit/{op_no:int}", opt=route("audit.entry", RIGHT, PURPOSE), include_in_schema=False)
