@@ -144,6 +144,11 @@ async def _search_and_open(clerk: Hands, atena_no: str) -> None:
     assert "渡辺" not in clerk.page.url
     await clerk.page.reload()
     await clerk.look()
+    results = clerk.page.url
+    await clerk.page.goto(results.partition("?")[0] + "?kept=1")
+    assert "前に入力した内容は残っていません" in await clerk.page.inner_text("main")
+    await clerk.look()
+    await clerk.page.goto(results)
     await clerk.press(f"a[href$='/residents/{atena_no}']")
     await clerk.fill("day", "R8.11.20")
     await clerk.press("form[action$='/as-of'] button")
