@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,7 +55,7 @@ def test_folding_a_key_again_changes_nothing(text: str) -> None:
     assert letters.fold(once) == once
 
 
-@given(st.text(alphabet="アァカガハパヴワヰヲウオーんゞヽゝ゛がｶﾞｱｯ -－・éR\U000e0100", max_size=40))
+@given(st.text(alphabet="アァカガハパヴワヰヲウオー〜～~‖∥んゞヽゝ゛がｶﾞｱｯ -－・éR\U000e0100", max_size=40))
 def test_a_kana_key_of_a_key_is_itself(text: str) -> None:
     once = letters.kana_key(text)
     assert letters.kana_key(once) == once
@@ -87,6 +89,21 @@ def test_kana_that_a_clerk_may_type_either_way_has_one_key(left: str, right: str
 def test_kana_of_different_names_keeps_different_keys() -> None:
     names = ["サトウ", "スズキ", "タカハシ", "タナカ", "イトウ", "ヤマモト", "ナカムラ", "コバヤシ", "カトウ", "ヨシダ"]
     assert len({letters.kana_key(n) for n in names}) == len(names)
+
+
+TWINS = ["〜～", "‖∥", "−－", "―—", "¢￠", "£￡", "¬￢"]
+"""One character of JIS X 0208 as the JIS tables and as cp932 write it in Unicode."""
+
+
+@pytest.mark.parametrize("pair", TWINS)
+def test_what_cp932_and_jis_write_differently_has_one_key(pair: str) -> None:
+    """標準仕様書 2.1: an extract came by one table, the clerk's keyboard goes by the other."""
+    one, other = (unicodedata.normalize("NFC", c) for c in pair)
+    assert one != other
+    assert letters.fold(f"山{one}田") == letters.fold(f"山{other}田")
+    assert letters.kana_key(f"ヤ{one}マ") == letters.kana_key(f"ヤ{other}マ")
+    assert letters.fold_address(f"平{one}1{one}2") == letters.fold_address(f"平{other}1{other}2")
+    assert letters.full_kana(pair) == pair, "what is stored stays as it came"
 
 
 def test_half_width_kana_comes_back_whole() -> None:

@@ -9,8 +9,10 @@ from contextlib import closing
 import pytest
 
 from juki import __main__ as juki
+from juki import app
 from juki.commands import serve
 from juki.config import Config
+from juki.problem import Misconfigured
 from juki.tenancy import connect
 
 
@@ -19,6 +21,7 @@ def settings(fresh_config: Config, monkeypatch: pytest.MonkeyPatch) -> Config:
     """The environment of a machine that is set up, and a server that is not really started."""
     for name in ("home", "kms", "dsn_registry", "dsn_deploy"):
         monkeypatch.setenv(f"JUKI_{name.upper()}", str(getattr(fresh_config, name)))
+    monkeypatch.setenv("JUKI_ORIGIN", "https://juki.example.lg.jp")
     monkeypatch.setattr(serve.Granian, "serve", lambda _: None)
     return fresh_config
 
@@ -48,6 +51,31 @@ def test_an_address_of_another_machine_is_named(settings: Config, capsys: pytest
     """203.0.113.0/24 is kept for documents: no machine has it."""
     assert juki.main(["serve", "--host", "203.0.113.7", "--port", "8123"]) == 4
     assert "serve.address" in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_know_its_own_address_is_not_started(
+    settings: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-A-3.3-AUT-01: the audience of a machine's proof is a setting, not what a caller writes into the Host header."""
+    monkeypatch.delenv("JUKI_ORIGIN")
+    assert juki.main(["serve"]) == 4
+    told = capsys.readouterr().err
+    assert "config.origin_missing" in told
+    assert "JUKI_ORIGIN" in told
+    assert "https://" in told
+    with pytest.raises(Misconfigured, match="JUKI_ORIGIN"):
+        app.create()
+
+
+def test_plain_http_on_this_machine_needs_no_address(settings: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`juki dev` and the demonstration go on as they were."""
+    monkeypatch.delenv("JUKI_ORIGIN")
+    monkeypatch.setenv("JUKI_COOKIE_SECURE", "false")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    assert juki.main(["serve", "--port", port]) == 0
+    assert app.create()
 
 
 @pytest.mark.parametrize(

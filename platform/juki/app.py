@@ -52,7 +52,9 @@ def create() -> Litestar:
     """Factory for the server: settings from the environment; Misconfigured names what is missing."""
     # the pool tells each of its attempts to reconnect; that the database is gone and back is said once elsewhere
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    return build(load(os.environ, require=("registry",)))
+    config = load(os.environ, require=("registry",))
+    config.need_origin()
+    return build(config)
 
 
 def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:

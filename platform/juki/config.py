@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ PREFIX: Final = "JUKI_"
 _OUTSIDE: Final = frozenset({"CONFIG", "ADMIN_DSN"})
 """Names that a person or a command uses and no process keeps."""
 _TESTS_ONLY: Final = "TEST_"
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+"""As a browser writes it: compared letter by letter."""
 
 Login: TypeAlias = Literal["registry", "rekey", "deploy", "control"]
 LOGINS: Final[tuple[Login, ...]] = ("registry", "rekey", "deploy", "control")
@@ -72,6 +75,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 "config.missing", f"{name} is not set", remedy=f"set {name}, or run `juki db start` for a local server"
             )
         return value
+
+    def need_origin(self) -> None:
+        """Misconfigured where a service behind TLS does not know its own address: what a caller writes into the Host header
+        would then decide which tokens of machines, and which pages' requests, are taken for ours.
+        """
+        if self.cookie_secure and not self.origin:
+            raise Misconfigured(
+                "config.origin_missing",
+                f"{PREFIX}ORIGIN is not set",
+                remedy=f"set {PREFIX}ORIGIN to the address that browsers and systems use, e.g. https://juki.example.lg.jp;"
+                f" only over plain http on this machine alone, set {PREFIX}COOKIE_SECURE=false instead",
+            )
 
     @property
     def home_path(self) -> Path:
@@ -156,6 +171,13 @@ def _checked(settings: dict[str, Any]) -> Config:
             raise Misconfigured("config.wrong", f"{PREFIX}{name.upper()} must be a number above zero", remedy=_remedy())
     if not config.kms_spec.startswith(("local:", "aws:")):
         raise Misconfigured("config.wrong", "JUKI_KMS must be local:PATH or aws:REGION", remedy=_remedy())
+    if config.origin and not _ORIGIN.fullmatch(config.origin):
+        expected = "https://HOST or https://HOST:PORT in small letters, without a path"
+        raise Misconfigured("config.wrong", f"{PREFIX}ORIGIN must be {expected}", remedy=_remedy())
+    if config.cookie_secure and config.origin.startswith("http:"):
+        raise Misconfigured(
+            "config.wrong", f"{PREFIX}ORIGIN must be https while {PREFIX}COOKIE_SECURE is on", remedy=_remedy()
+        )
     return config
 
 

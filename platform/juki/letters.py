@@ -23,6 +23,10 @@ _ADDRESSES_REMEMBERED: Final = 1 << 14
 _CHARACTERS_REMEMBERED: Final = 1 << 17
 _MAX_STEPS: Final = 8
 
+# One character of JIS X 0208, two of Unicode: cp932 and the JIS tables part ways, so an extract and a keyboard write it
+# differently. NFKC and the dashes below settle the other twins (－ −, ― —, ￠ ¢, ￡ £, ￢ ¬).
+_TWINS: Final[dict[str, str]] = {"〜": "~", "‖": "∥"}
+
 # Pairs that registers are searched by as one although no official table joins them; a clerk sees the real character.
 _OWN_PAIRS: Final[dict[str, str]] = {"斉": "斎", "齊": "斎", "籐": "藤", "嵜": "崎", "槗": "橋", "𣘺": "橋", "𨳝": "開"}
 
@@ -201,6 +205,8 @@ def _fold_letter(character: str) -> str:
         return ""
     if character in _DASHES:
         return "-"
+    if character in _TWINS:
+        return _TWINS[character]
     point = ord(character)
     if 0x3041 <= point <= 0x3096 or point in (0x309D, 0x309E):
         return _SMALL_NAMES.get(chr(point + 0x60), chr(point + 0x60))
@@ -263,7 +269,7 @@ def kana_key(text: str) -> str:
     """清音化した振り仮名の検索キー (標準仕様書 2.1: 検索).
 
     Voiced and half-voiced as plain, ヂ as ジ, ヅ as ズ, ヴァ as バ, ワ as ハ, ヲ as オ, small kana as large, ウ after the オ
-    column as オ; long marks, dashes, dots and spaces dropped. Half-width kana and hiragana give the same key.
+    column as オ; long marks (〜 too), dashes, dots and spaces dropped. Half-width kana and hiragana give the same key.
     """
     out: list[str] = []
     for character in _katakana(text):
@@ -351,7 +357,8 @@ _O_COLUMN: Final = frozenset("オコソトノホモヨロ")
 
 
 def _plain_kana() -> dict[str, str]:
-    plain = dict.fromkeys("ー―－‐‑–—−-ｰ・･.,'’ \u3000\u3099\u309a゛゜", "")
+    plain = dict.fromkeys("ー〜~―－‐‑–—−-ｰ・･.,'’ \u3000\u3099\u309a゛゜", "")
+    plain |= {twin: one for twin, one in _TWINS.items() if twin not in plain}
     for point in range(0x30A1, 0x30FB):
         base = unicodedata.normalize("NFD", chr(point))[0]
         if base != chr(point):

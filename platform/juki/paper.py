@@ -27,7 +27,7 @@ FONT_FILE: Final = "ipamjm.ttf"
 FONT_FAMILY: Final = "IPAmjMincho"
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _STANDARD: Final = "a-2b"
-_PANIC: Final = re.compile(r"overflow:([a-z0-9_]+)")
+_PANIC: Final = re.compile(r"overflow:([a-z0-9_.]+)")
 _OVERFLOW: Final = "paper.overflow"
 _NO_GLYPH: Final = "paper.glyph_missing"
 

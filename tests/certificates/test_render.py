@@ -171,6 +171,33 @@ def test_a_long_value_shrinks_and_a_longer_one_stops_the_paper(
     assert "梅" not in str(caught.value)
 
 
+def test_a_joint_form_says_whose_item_does_not_fit_or_cannot_be_drawn(
+    sheet: Callable[..., Sheet], japanese: Callable[..., Record], office: Office, now: dt.datetime
+) -> None:
+    """標準仕様書 2.8: the sixth person of the form, on its second page; an item of the whole form is nobody's."""
+    members = [japanese(n) for n in range(1, 8)]
+
+    def of(**changed: Any) -> Sheet:
+        sixth = msgspec.structs.replace(members[5], **changed)
+        return sheet(*members[:5], sixth, members[6])
+
+    far = msgspec.structs.replace(members[5].address, previous_address=Place(text="宮城県仙台市" + "梅" * 900))
+    gaiji = msgspec.structs.replace(members[5].basic, name="\ue000田　太郎")
+    for given, item, code in (
+        (of(address=far), "previous_address", "overflow"),
+        (of(basic=gaiji), "name", "glyph_missing"),
+    ):
+        with pytest.raises(Invalid) as caught:
+            render.certificate(given, office, (LABEL,), mark="00", now=now)
+        assert caught.value.fields == {f"members.5.{item}": f"certificates.{code}"}
+    home = msgspec.structs.replace(members[0].address, address=Place(text="福島県いわき市" + "梅" * 900))
+    with pytest.raises(Invalid) as caught:
+        render.certificate(
+            sheet(msgspec.structs.replace(members[0], address=home), members[1]), office, (LABEL,), mark="00", now=now
+        )
+    assert caught.value.fields == {"address": "certificates.overflow"}
+
+
 def test_a_long_roman_name_without_spaces_never_runs_out_of_its_box(
     sheet: Callable[..., Sheet], named: Callable[[str], Record], office: Office, now: dt.datetime
 ) -> None:

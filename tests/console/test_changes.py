@@ -192,6 +192,60 @@ async def test_a_change_of_head_and_its_cancellation(clerk: Browser, second: Bro
     assert "世帯主である旨" in answer.text
 
 
+async def test_a_cancellation_that_another_member_stands_in_the_way_of_names_that_member(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """標準仕様書 4.6: opened from the head, refused because of the wife: by number and name, with what to do instead."""
+    move = {"who": list(home), "to_text": "福島県いわき市錦町大島1番地"}
+    path = f"/residents/{home[0]}/changes/relocate"
+    await confirm(second, await go_through(clerk, path, [first("R8-3061"), move, {}]))
+    wrong = {
+        "version_no": "2", "item_0": "basic.name_kana", "value_0": "ソウソウ　ハナエ",
+    }  # fmt: skip
+    page = first("R8-3062", reason="correct", source="administration", document="not_needed")
+    path = f"/residents/{home[1]}/changes/correct"
+    await confirm(second, await go_through(clerk, path, [page, wrong]))
+    path = f"/residents/{home[0]}/changes/cancel"
+    await clerk.get(path)
+    page = first("R8-3063", source="administration", document="not_needed")
+    answer = await clerk.post(path, {**clerk.hidden(), **page, "go": "next"})
+    event = re.search(r'<option value="(\d+)">転居', answer.text)
+    assert event, text_of(answer.text)
+    answer = await clerk.post(path, {**clerk.hidden(), "event_no": event[1], "go": "next"})
+    assert answer.status_code == 422
+    said = text_of(answer.text)
+    assert f"相双　花子（宛名番号 {home[1]}）: この異動で書かれた記録は、あとで修正されている" in said.replace(
+        "相双 花子", "相双　花子"
+    ), said
+    assert "誤記修正または職権修正で直してください" in said
+
+
+async def test_a_form_of_several_newcomers_says_whom_an_alert_is_about(clerk: Browser, fleet: Fleet) -> None:
+    """標準仕様書 11: 同姓同名 of the second person is told of the second person, before and after 仮登録."""
+    await settle(fleet, family("注意", "チュウイ"))
+    await clerk.state_purpose()
+    path = "/changes/move-in"
+    await clerk.get(path)
+    birth = {"p0_birth": "S40.1.1", "p1_birth": "S61.8.20"}
+    both = {}
+    for n, (name, kana, place, sex) in enumerate(
+        (("注意　太郎", "チュウイ　タロウ", "世帯主", "1"), ("注意　花子", "チュウイ　ハナコ", "妻", "2"))
+    ):
+        both[n] = {
+            f"p{n}_name": name, f"p{n}_name_kana": kana, f"p{n}_sex": sex, f"p{n}_relationship": place,
+            f"p{n}_birth": birth[f"p{n}_birth"], f"p{n}_kind": "japanese",
+            f"p{n}_registered_domicile": "東京都千代田区千代田1番", f"p{n}_family_head": "注意　太郎",
+        }  # fmt: skip
+    to = {"to_text": "福島県いわき市錦町大島3番地", "from_text": "東京都千代田区千代田1番1号"}
+    pages = [(first("R8-3064", reason="move_in"), "next"), (to, "next"), (both[0], "add"), (both[1], "next")]
+    for page, go in pages:
+        await clerk.post(path, {**clerk.hidden(), **page, "go": go})
+    said = text_of(clerk.html)
+    assert "2人目 注意 花子: 氏名・性別・生年月日が同じ方の記録があります" in said, said
+    await clerk.post(path, {**clerk.hidden(), "go": "save", "alert_reason": "別の人と確かめた"})
+    assert "2人目 注意 花子: 氏名・性別・生年月日が同じ方" in text_of(clerk.html), text_of(clerk.html)
+
+
 async def test_a_case_goes_back_with_a_reason_or_is_withdrawn(
     clerk: Browser, second: Browser, home: tuple[str, ...]
 ) -> None:

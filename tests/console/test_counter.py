@@ -430,3 +430,26 @@ async def test_a_name_that_cannot_be_printed_is_named_as_the_item(clerk: Browser
     answer = await clerk.post(f"/residents/{atena_no}/certificate", asked)
     assert answer.status_code == 422
     assert "印刷できない文字を含む項目（氏名・フリガナ）" in answer.text, text_of(answer.text)
+
+
+async def test_a_joint_form_names_whose_item_cannot_be_printed(clerk: Browser, fleet: Fleet) -> None:
+    """標準仕様書 20.0.5: of several members the refusal names the one, by place on the form and by name."""
+    birth = RegistryDate(1980, 4, 1, "S")
+    people = await settle(
+        fleet,
+        [
+            newcomer("外字　一郎", "ガイジ　イチロウ", "世帯主", birth),
+            newcomer("外字　花子", "ガイジ　ハナコ", "妻", birth),
+            newcomer("外字\ue123　次郎", "ガイジ　ジロウ", "子", RegistryDate(2010, 4, 1, "H")),
+        ],
+    )
+    await clerk.state_purpose("certificate")
+    path = f"/residents/{people[0]}/certificate"
+    await clerk.get(path)
+    asked = {
+        "kind": "resident", "relation": "household", "requester": people[0], "identity": "photo", "purpose": "residence",
+        "persons": list(people), "copies": "1", "go": "preview",
+    }  # fmt: skip
+    answer = await clerk.post(path, asked)
+    assert answer.status_code == 422
+    assert "印刷できない文字を含む項目（3人目の外字\ue123　次郎の氏名・フリガナ）" in answer.text, text_of(answer.text)

@@ -235,6 +235,7 @@ def test_serving_over_a_database_that_is_gone_says_so_and_exits_with_3() -> None
     env = {k: v for k, v in os.environ.items() if not k.startswith("JUKI_")}
     env |= {
         "JUKI_HOME": "/nonexistent/juki",
+        "JUKI_ORIGIN": "https://juki.example.lg.jp",
         "JUKI_DSN_REGISTRY": "host=127.0.0.1 port=9 user=x dbname=x connect_timeout=2",
     }
     done = subprocess.run([sys.executable, "-m", "juki", "serve"], env=env, capture_output=True, text=True, timeout=60)

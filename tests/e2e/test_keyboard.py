@@ -72,6 +72,11 @@ class Hands:
             await wire.send("Input.dispatchKeyEvent", event | {"type": "keyUp"})
         await wire.detach()
 
+    async def back(self) -> None:
+        """Alt+Left, the browser's own Back; a page of the browser that asks for sending again has no frame of ours."""
+        await self.page.go_back()
+        assert await self.page.locator("header .town, main").count(), await self.page.content()
+
     async def look(self, name: str = "") -> None:
         """Check the page with axe, keep its picture."""
         found = await Axe().run(self.page)
@@ -134,6 +139,17 @@ async def _search_and_open(clerk: Hands, atena_no: str) -> None:
     await clerk.press(f"a[href$='/residents/{atena_no}']")
     assert "渡邊　一郎" in await clerk.page.inner_text(".person")
     await clerk.look("resident")
+    await clerk.back()
+    assert "異体字" in await clerk.page.inner_text("main"), "the results, and no question of the browser"
+    assert "渡辺" not in clerk.page.url
+    await clerk.page.reload()
+    await clerk.look()
+    results = clerk.page.url
+    await clerk.page.goto(results.partition("?")[0] + "?kept=1")
+    assert "前に入力した内容は残っていません" in await clerk.page.inner_text("main")
+    await clerk.look()
+    await clerk.page.goto(results)
+    await clerk.press(f"a[href$='/residents/{atena_no}']")
     await clerk.fill("day", "R8.11.20")
     await clerk.press("form[action$='/as-of'] button")
     assert "今の記録ではありません" in await clerk.page.inner_text("main")
@@ -157,6 +173,9 @@ async def _move_in(clerk: Hands) -> tuple[int, dict[str, str]]:
     await clerk.fill("from_text", "東京都千代田区千代田1番1号")
     await clerk.look()
     await clerk.press("button.main")
+    await clerk.back()
+    assert await clerk.page.input_value("[name=to_postal]") in ("", "9718101")
+    await clerk.page.go_forward()
     numbers = {"my_number": my_number(), "resident_code": resident_code()}
     await clerk.fill("p0_name", "磐城 海")
     await clerk.press("button.main")
@@ -211,6 +230,11 @@ async def _certificate(clerk: Hands, address: str, people: tuple[str, ...]) -> N
     await clerk.press("button.main")
     assert "交付しました" in await clerk.page.inner_text("main"), await clerk.page.inner_text("main")
     await clerk.look("certificate-issued")
+    issued = clerk.page.url
+    await clerk.back()
+    assert "印刷の見本" in await clerk.page.inner_text("main"), await clerk.page.inner_text("main")
+    await clerk.press("button.main")
+    assert clerk.page.url == issued, "the same paper, not a second one"
 
 
 async def _relocate(clerk: Hands, address: str, people: tuple[str, ...]) -> None:

@@ -36,6 +36,10 @@ def test_the_file_in_the_state_folder_is_found(tmp_path: Path) -> None:
         ({"JUKI_LOG_LEVEL": "loud"}, "JUKI_LOG_LEVEL"),
         ({"JUKI_KMS": "vault:x"}, "JUKI_KMS"),
         ({"JUKI_CONFIG": "/nowhere/juki.toml"}, "/nowhere/juki.toml"),
+        ({"JUKI_ORIGIN": "juki.example.lg.jp"}, "JUKI_ORIGIN"),
+        ({"JUKI_ORIGIN": "https://juki.example.lg.jp/"}, "JUKI_ORIGIN"),
+        ({"JUKI_ORIGIN": "https://JUKI.example.lg.jp"}, "JUKI_ORIGIN"),
+        ({"JUKI_ORIGIN": "http://juki.example.lg.jp"}, "JUKI_COOKIE_SECURE"),
     ],
 )
 def test_a_wrong_or_unknown_setting_stops_the_start_with_its_name(env: dict[str, str], named: str) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from juki import offboarding
+from juki import audit, offboarding
 from juki.access import roster, store
 from juki.access.bootstrap import Made, OutsideHours, People, Person, bootstrap
 from juki.access.model import Caller, system
-from juki.audit import operation
+from juki.audit import Filter, operation
 from juki.offboarding.model import CaseState
 from juki.problem import Conflict, Refused, Unavailable
 from juki.tenancy import connect
@@ -59,6 +60,28 @@ async def test_an_export_opens_with_the_municipalitys_key_alone_and_comes_back_e
     with connect(leaver.config, "deploy") as connection:
         assert connection.execute("SELECT count(*) FROM control.tenant WHERE code LIKE '99%'").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 't99%'").fetchone() == (0,)
+
+
+async def test_everybody_whose_record_leaves_has_a_disclosure_row(
+    leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
+) -> None:
+    """R-A-3.3-LOG-01, P-3-3: whose record, which items, to whom, on what ground; found by person, and 個人番号 marked."""
+    await lived_in(leaver, caller)
+    await leaver.approved()
+    await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
+    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    with (tmp_path / "opened" / "residents.csv").open(encoding="utf-8", newline="") as file:
+        people = {row["atena_no"] for row in csv.DictReader(file)}
+    wanted = Filter(action="offboard.export")
+    (logged,) = await leaver.operate(leaver.auditor, lambda op: audit.listing(op, wanted), "audit.read")
+    assert {d.atena_no for d in logged.disclosures} == people
+    assert len(logged.disclosures) == len(people) == 3
+    for row in logged.disclosures:
+        assert (row.items, row.to, row.basis, row.medium) == (("record",), "試験町", "利用終了の引渡し", "export")
+        assert row.my_number
+    someone = min(people)
+    found = await leaver.operate(leaver.auditor, lambda op: audit.about(op, someone), "audit.read")
+    assert any(entry.op_no == logged.op_no for entry in found)
 
 
 async def test_a_changed_row_is_found_by_the_comparison(

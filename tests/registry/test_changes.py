@@ -412,7 +412,23 @@ async def test_only_the_last_change_of_everyone_it_touched_can_be_cancelled(desk
     )
     with pytest.raises(Invalid) as caught:
         await desk.enter(Cancel(occurred_on=RegistryDate(2026, 11, 20), event_no=first.event_no), authority())
-    assert set(caught.value.fields.values()) <= {"registry.later_change", "registry.not_on_timeline"}
+    assert caught.value.fields == {f"event_no.{people[2]}": "registry.corrected_since"}
+
+
+async def test_a_cancellation_names_the_member_who_has_another_change_since(
+    desk: Desk,
+) -> None:
+    """標準仕様書 4.6: on a form of a household who is in the way is named by 宛名番号."""
+    _, people = await _family(desk, "取消者")
+    first = await desk.make(Relocate(occurred_on=RegistryDate(2026, 11, 10), atena_nos=tuple(people), address=NEW_HOME))
+    later = Amend(
+        occurred_on=RegistryDate(2026, 11, 15), atena_no=people[1], reason="amend", items={"notes.remarks": "備考あり"}
+    )
+    await desk.make(later)
+    back = Cancel(occurred_on=RegistryDate(2026, 11, 20), event_no=first.event_no)
+    with pytest.raises(Invalid) as caught:
+        await desk.enter(back, authority())
+    assert caught.value.fields == {f"event_no.{people[1]}": "registry.later_change"}
 
 
 async def test_a_cancelled_correction_brings_back_what_it_had_corrected(desk: Desk) -> None:

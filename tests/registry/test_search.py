@@ -137,6 +137,19 @@ async def test_a_whole_name_typed_without_a_space_finds_short_family_names_too(
     assert [h.name for h in found.hits] == [name]
 
 
+async def test_an_address_is_found_whichever_table_its_signs_came_by(desk: Desk) -> None:
+    """標準仕様書 2.1: 〜 of an extract is ～ of a keyboard; the record keeps what it was given."""
+    text = "福島県いわき市平〜中‖島7番地"
+    made = await desk.make(
+        family(newcomer("波線　一郎", "世帯主"), address=Place(text=text), day=dt.date(2026, 11, 10))
+    )
+    (atena_no,) = made.new_atena_nos
+    for typed in ("平〜中‖島7番地", "平～中∥島7番地", "平~中∥島７番地"):
+        hits = await desk.do(desk.clerk, lambda op, t=typed: registry.search(op, Query(address=t)))
+        assert [h.atena_no for h in hits.hits] == [atena_no], typed
+        assert hits.hits[0].address == text
+
+
 async def test_a_variant_match_is_marked_and_an_exact_one_is_not(desk: Desk) -> None:
     """screens: variant matches marked."""
     await _people(desk)

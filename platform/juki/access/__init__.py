@@ -3,7 +3,7 @@
 Use cases take a `Work` (`op.work` of a running operation), because access lies below the log; `juki.audit` opens it.
 """
 
-from juki.access import accounts, grants, hours, machines, roster, sessions, terminals
+from juki.access import accounts, grants, hours, machines, pages, roster, sessions, terminals
 from juki.access.accounts import FirstSecrets, NewOperator, ReviewLine
 from juki.access.model import FUNCTIONS, RIGHTS, Caller, Duty, NotSignedIn, Policy, duties, system, visitor
 from juki.access.work import Work
@@ -24,6 +24,7 @@ __all__ = [
     "grants",
     "hours",
     "machines",
+    "pages",
     "roster",
     "sessions",
     "system",

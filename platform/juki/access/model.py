@@ -63,6 +63,7 @@ SEALED: Final = (
     ("operator", "profile", "operator_id", "row_version", "profile_sealed"),
     ("credential", "secret", "operator_id", "row_version", "secret_sealed"),
     ("machine_client", "secret", "client_id", "row_version", "secret_sealed"),
+    ("staff_page", "page", "page_no", "1", "given_sealed"),
 )
 """Sealed columns for re-keying: table, group, column of the row key, column of the row version, sealed column."""
 

@@ -3,13 +3,17 @@
 `refused` records attempts that never became one; the names of `entrance` are what happens before there is a session.
 """
 
+from juki.access.pages import Kept
 from juki.access.sessions import Login, Opened
 from juki.audit.analyses import Finding, Limits, analyse
 from juki.audit.entrance import (
     change_otp,
     change_password,
     enrol_terminal,
+    forget_pages,
     introspect,
+    keep_page,
+    kept_page,
     machine_caller,
     machine_token,
     resume,
@@ -35,6 +39,7 @@ __all__ = [
     "Filter",
     "Finding",
     "Intent",
+    "Kept",
     "Limits",
     "Login",
     "Opened",
@@ -51,9 +56,12 @@ __all__ = [
     "enrol_terminal",
     "entry",
     "export",
+    "forget_pages",
     "heads",
     "introspect",
     "keep",
+    "keep_page",
+    "kept_page",
     "listing",
     "machine_caller",
     "machine_token",

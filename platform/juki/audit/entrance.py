@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from juki.access import accounts, machines, sessions, terminals
+from juki.access import accounts, machines, pages, sessions, terminals
 from juki.access.model import Caller, visitor
+from juki.access.pages import Kept
 from juki.access.sessions import Denied, Login, Opened, Shown
-from juki.access.work import Work
+from juki.access.work import Work, policy_of
 from juki.audit.gate import gate_of
 from juki.audit.operation import operation, refused
 from juki.problem import JukiError, Refused
@@ -48,6 +49,7 @@ async def sign_out(fleet: Fleet, caller: Caller, *, states: Collection[str] = OP
     """ログアウト."""
     async with operation(fleet, caller, "session.logout", purpose="ログアウト", states=states) as op:
         await sessions.logout(op.work)
+        await pages.leave(op.work)
 
 
 async def change_password(fleet: Fleet, caller: Caller, old: str, new: str) -> None:
@@ -85,6 +87,36 @@ async def terminal_id(fleet: Fleet, code: str, terminal_token: str) -> str | Non
         work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
         found = await terminals.identify(work, terminal_token)
     return found.terminal_id if found else None
+
+
+async def keep_page(fleet: Fleet, caller: Caller, kept: Kept) -> int:
+    """画面の控え: what was sent to a page that only shows; its number. Nobody's record is touched, so no operation stands in
+    the log: showing the page is one.
+    """
+    ring = await fleet.keyring.get(caller.tenant)
+    async with fleet.session(caller.tenant, write=True) as session:
+        return await pages.keep(Work(session=session, ring=ring, now=fleet.clock(), by=caller), kept)
+
+
+async def kept_page(fleet: Fleet, caller: Caller, number: int, page: str) -> Kept | None:
+    """What this session kept for this page under a number, None where it is gone; what is shown once goes now."""
+    ring = await fleet.keyring.get(caller.tenant)
+    now = fleet.clock()
+    async with fleet.session(caller.tenant, write=False) as session:
+        kept = await pages.find(Work(session=session, ring=ring, now=now, by=caller), number, page)
+    if kept is not None and kept.once:
+        async with fleet.session(caller.tenant, write=True) as session:
+            await pages.forget(Work(session=session, ring=ring, now=now, by=caller), number)
+    return kept
+
+
+async def forget_pages(fleet: Fleet, code: str) -> int:
+    """画面の控え of sessions that are over go; how many."""
+    ring = await fleet.keyring.get(code)
+    async with fleet.session(code, write=True) as session:
+        by = visitor(code)
+        work = Work(session=session, ring=ring, now=fleet.clock(), by=by, policy=policy_of(fleet.config))
+        return await pages.clear(work)
 
 
 async def machine_token(

@@ -1,4 +1,4 @@
-"""定期処理: heads at most a second behind the writers, left-open operations closed, in a serving process."""
+"""定期処理: heads at most a second behind the writers, left-open operations closed, pages of ended sessions forgotten, in a serving process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from juki.audit.entrance import forget_pages
 from juki.audit.log import checkpoint
 from juki.audit.operation import written_since
 from juki.audit.sweep import sweep
@@ -60,6 +61,7 @@ async def _sweep_all(fleet: Fleet) -> None:
     for code in codes:
         await _try(fleet, code, sweep)
         await _try(fleet, code, witnessed_checkpoint)
+        await _try(fleet, code, forget_pages)
 
 
 async def _try(fleet: Fleet, code: str, what: Callable[[Fleet, str], Awaitable[object]]) -> None:

@@ -1,7 +1,7 @@
 """証明書: 住民票の写し and 除票の写し, from the application at the counter to paper, number and history."""
 
 from juki.certificates.issue import clear_spool, dispose, fetch_again, hand_over, history, issue, waits
-from juki.certificates.prepare import check, prepare, preview
+from juki.certificates.prepare import check, prepare, preview, standing
 
 __all__ = [
     "check",
@@ -13,5 +13,6 @@ __all__ = [
     "issue",
     "prepare",
     "preview",
+    "standing",
     "waits",
 ]

@@ -98,6 +98,12 @@ def draw_preview(sheet: Sheet, office: Office, *, now: dt.datetime) -> bytes:
     return render.certificate(sheet, office, (_PREVIEW_LABEL,), mark="", now=now, preview=True)
 
 
+async def standing(op: Operation, application: Application) -> list[str]:
+    """氏名 of the persons asked for, in the order in which they stand on the form."""
+    subject = await _subject(op, application, ("basic",))
+    return [record.basic.name if record.basic else record.atena_no for record in subject.records]
+
+
 async def gather(op: Operation, application: Application) -> Subject:
     """Read the persons asked for, with the groups that the items need and no other, and what stands over them.
 

@@ -34,6 +34,7 @@ def register(commands: Commands) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     config = load(os.environ, require=("registry",))
+    config.need_origin()
     check_prepared(config, "registry")  # a wrong DSN is one clear line here and not a loop of restarts of a worker
     _run(options.host or config.host, options.port or config.port, config)
     return 0

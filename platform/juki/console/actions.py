@@ -175,8 +175,9 @@ ITEMS: Final = {  # 提供の記録: what a paper said of a person
     "alias_history": "通称の履歴",
     "removal": "消除の事由と年月日",
     "leaving": "転出の予定",
+    "record": "住民票の記録の全部（履歴を含む）",
 }
-MEDIA: Final = {"paper": "紙"}
+MEDIA: Final = {"paper": "紙", "api": "システム間の連携", "export": "暗号化したファイル"}
 ACTORS: Final = {"visitor": "ログイン前", "system": "システム"}
 
 

@@ -11,6 +11,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
+from juki.console import kept
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
@@ -28,7 +29,7 @@ from juki.web import AnyRequest, form_of, route, text_of
 )
 async def page(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """The items of the measure as they now read, to be changed."""
-    return await _page(request, code, measure_no, fleet, caller, None)
+    return await _page(request, code, measure_no, fleet, caller, await kept.form_of(request, fleet, caller))
 
 
 @post(
@@ -59,7 +60,7 @@ async def amend(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, c
             form.take(error)
         except Conflict as error:
             form.wrong("form", text_of(error.code, error.status, error.facts))
-    return await _page(request, code, measure_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}/protection/{measure_no}/amend", form)
 
 
 async def _page(

@@ -11,11 +11,12 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import clerks, procedures, sections, words
+from juki.console import clerks, kept, procedures, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.person import Notice, notices_of
+from juki.console.whose import whose
 from juki.problem import Conflict, Invalid, JukiError
 from juki.registry import CaseSummary, CaseView
 from juki.registry.model import MoveIn, reason_name
@@ -72,7 +73,7 @@ async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) ->
 )
 async def show(request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """One 仮登録: for its second person without the dates and numbers, for the first as entered."""
-    return await _page(request, code, case_no, fleet, caller, None)
+    return await _page(request, code, case_no, fleet, caller, await kept.form_of(request, fleet, caller))
 
 
 @post(
@@ -89,11 +90,14 @@ async def confirm(request: AnyRequest, code: str, case_no: int, fleet: Fleet, ca
             done = await registry.confirm(op, case_no, typed)
     except Invalid as error:
         for path, rule in (error.fields or {"form": error.code}).items():
-            form.wrong(f"again:{path}" if path in typed else "form", text_of(rule, 422))
-        return await _page(request, code, case_no, fleet, caller, form)
+            again = path in typed
+            form.wrong(
+                f"again:{path}" if again else "form", text_of(rule, 422) if again else procedures.sentence(path, rule)
+            )
+        return await kept.show_again(fleet, caller, f"/{code}/cases/{case_no}", form)
     except Conflict as error:
         form.wrong("form", text_of(error.code, 409))
-        return await _page(request, code, case_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}/cases/{case_no}", form)
     new = ".".join(done.new_atena_nos)
     return go(f"/{code}/cases/{case_no}", done="confirmed", no=done.event_no, new=new)
 
@@ -107,12 +111,12 @@ async def hand_back(request: AnyRequest, code: str, case_no: int, fleet: Fleet, 
     """差戻し to whoever entered it, with a reason."""
     form = Form((_REASON,), form_of(request))
     if not form.check():
-        return await _page(request, code, case_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}/cases/{case_no}", form)
     try:
         async with operation(fleet, caller, "change.hand_back", purpose=PURPOSE, right="change.confirm") as op:
             await registry.hand_back(op, case_no, form.text("comment"))
     except (Invalid, Conflict) as error:
-        return await _with_error(request, code, case_no, fleet, caller, form, error)
+        return await _with_error(code, case_no, fleet, caller, form, error)
     return go(f"/{code}/cases", done="handed_back", no=case_no)
 
 
@@ -125,20 +129,20 @@ async def withdraw(request: AnyRequest, code: str, case_no: int, fleet: Fleet, c
     """取下げ by whoever entered it."""
     form = Form((_REASON,), form_of(request))
     if not form.check():
-        return await _page(request, code, case_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}/cases/{case_no}", form)
     try:
         async with operation(fleet, caller, "change.withdraw", purpose=PURPOSE, right="change.enter") as op:
             await registry.withdraw(op, case_no, form.text("comment"))
     except (Invalid, Conflict) as error:
-        return await _with_error(request, code, case_no, fleet, caller, form, error)
+        return await _with_error(code, case_no, fleet, caller, form, error)
     return go(f"/{code}/cases", done="withdrawn", no=case_no)
 
 
 async def _with_error(
-    request: AnyRequest, code: str, case_no: int, fleet: Fleet, caller: Caller, form: Form, error: JukiError
+    code: str, case_no: int, fleet: Fleet, caller: Caller, form: Form, error: JukiError
 ) -> Response[bytes]:
     form.wrong("form", text_of(error.code, error.status))
-    return await _page(request, code, case_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}/cases/{case_no}", form)
 
 
 async def _page(
@@ -150,6 +154,7 @@ async def _page(
         names = await _names(op, known)
         names |= await clerks.names(op, [view.summary.entered_by, *(step.done_by for step in view.steps)])
         held = await registry.protections(op, view.summary.atena_nos)
+        about = await whose(op, view.change, (*view.findings.errors, *view.findings.alerts))
     form = given or Form(())
     again = [_again(path, view, n == 0) for n, path in enumerate(sorted(view.reentry, key=_whole_first))]
     form.fields = [*again, _REASON]
@@ -169,8 +174,8 @@ async def _page(
         ],
         "form": form,
         "again": [field.name for field in again],
-        "errors": [text_of(f.code, 422) for f in view.findings.errors],
-        "alerts": [text_of(f.code, 422) for f in view.findings.alerts],
+        "errors": [procedures.sentence(f.field, f.code, about) for f in view.findings.errors],
+        "alerts": [procedures.sentence(f.field, f.code, about) for f in view.findings.alerts],
         "people": side_by_side(view.before, view.after, blind=blind),
         "can_confirm": view.summary.may_confirm,
         "reason": _REASON,

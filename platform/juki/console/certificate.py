@@ -26,7 +26,7 @@ from juki.certificates.model import (
     preset,
     purposes,
 )
-from juki.console import purpose, sections, words
+from juki.console import kept, purpose, sections, words
 from juki.console.form import Field, Form, Option
 from juki.console.page import go, render
 from juki.console.resident import KINDS, RELATIONS, strip
@@ -53,6 +53,7 @@ IDENTITY: Final[tuple[Option, ...]] = (
     (IdentityCheck.TWO_PAPERS.value, "顔写真のない書類 2点"),
     (IdentityCheck.NONE.value, "確認できない"),
 )
+_READY: Final = "ready"  # what 交付準備 answered, beside the form that was prepared
 _UNPRINTABLE: Final = frozenset({"certificates.glyph_missing", "certificates.overflow"})
 PRINTED: Final[Mapping[str, str]] = {
     "name": "氏名・フリガナ",
@@ -115,29 +116,33 @@ def _fields(members: Sequence[Option]) -> list[Field]:
     include_in_schema=False,
 )
 async def form_page(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The form with the commonest answers in it."""
+    """The form with the commonest answers in it, or the page that a button of it led to."""
     if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/residents/{atena_no}/certificate")
-    return await _form(request, code, atena_no, fleet, caller, Form(()))
+        return purpose.ask(code, kept.here(request))
+    form = await kept.form_of(request, fleet, caller)
+    if form is None:
+        return await _form(request, code, atena_no, fleet, caller, Form(()))
+    if form.text("go") == "preview":
+        return await _preview(request, code, atena_no, fleet, caller, form)
+    return await _form(request, code, atena_no, fleet, caller, form, choose=form.text("go") == "preset")
 
 
 @post(
     "/{code:str}/residents/{atena_no:str}/certificate",
     opt=route("certificate.prepare", RIGHT),
     include_in_schema=False,
-    status_code=200,
 )
 async def act(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """Choose items, look, correct, issue: each a button of the same form."""
-    if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/residents/{atena_no}/certificate")
+    path = f"/{code}/residents/{atena_no}/certificate"
     form = Form((), form_of(request))
     wish = form.text("go")
+    if wish in ("preset", "edit") or not purpose_of(request):
+        return await kept.show(fleet, caller, path, {**form.given, "go": ["edit" if wish == "issue" else wish]})
     if wish == "issue":
         return await _issue(request, code, atena_no, fleet, caller, form)
-    if wish in ("preset", "edit"):
-        return await _form(request, code, atena_no, fleet, caller, form, choose=wish == "preset")
-    return await _preview(request, code, atena_no, fleet, caller, form)
+    ready = await _prepare(request, fleet, caller, form)
+    return await kept.show(fleet, caller, path, {**form.given, "go": ["preview"], **ready})
 
 
 @get(
@@ -149,7 +154,8 @@ async def issued_page(
     request: AnyRequest, code: str, atena_no: str, issue_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
     """The number to quote, and the paper to print."""
-    return await _issued(request, code, atena_no, issue_no, fleet, caller, Form((_DISPOSAL,)))
+    form = await kept.form_of(request, fleet, caller, (_DISPOSAL,))
+    return await _issued(request, code, atena_no, issue_no, fleet, caller, form or Form((_DISPOSAL,)))
 
 
 async def _issued(
@@ -234,7 +240,8 @@ async def dispose(
             return go(f"/{code}/residents/{atena_no}", done="disposed")
         except Conflict as error:
             form.wrong("form", text_of(error.code, 409))
-    return await _issued(request, code, atena_no, issue_no, fleet, caller, form)
+    path = f"/{code}/residents/{atena_no}/certificate/{issue_no}"
+    return await kept.show_again(fleet, caller, path, form)
 
 
 async def _form(
@@ -276,30 +283,57 @@ async def _form(
     return render(request, "certificate.html", "証明書の交付", context, tenant=await fleet.tenant(code), status=status)
 
 
+def _asked(form: Form) -> Application | None:
+    """The application as it was filled in, None where something is wrong beside a field."""
+    known = dict.fromkeys([*form.texts("persons"), *form.texts("requester")])
+    form.fields = _fields([(no, no) for no in known if no])
+    return _application(form) if form.check() else None
+
+
+async def _prepare(request: AnyRequest, fleet: Fleet, caller: Caller, form: Form) -> dict[str, list[str]]:
+    """交付準備, once for the page that will show it: gone back to, it bears the same token, which is good once. Nothing where
+    the application is refused; the page then says why.
+    """
+    application = _asked(form)
+    if application is None:
+        return {_READY: []}
+    try:
+        async with operation(fleet, caller, "certificate.prepare", purpose=purpose_of(request), right=RIGHT) as op:
+            ready = await certificates.prepare(op, await _named(op, application))
+    except (Invalid, Refused):
+        return {_READY: []}
+    return {_READY: [msgspec.json.encode(ready).decode()]}
+
+
 async def _preview(
     request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller, form: Form
 ) -> Response[bytes]:
-    known = dict.fromkeys([*form.texts("persons"), *form.texts("requester")])
-    form.fields = _fields([(no, no) for no in known if no])
-    application = _application(form) if form.check() else None
+    """The paper as it would come out now, or the form with what stands against it."""
+    application = _asked(form)
+    prepared = form.texts(_READY)
+    form.replace(_READY, [])
     if application is None:
         return await _form(request, code, atena_no, fleet, caller, form)
     try:
-        async with operation(fleet, caller, "certificate.prepare", purpose=purpose_of(request), right=RIGHT) as op:
+        async with operation(
+            fleet, caller, "certificate.preview", purpose=purpose_of(request), right=RIGHT, write=False
+        ) as op:
             shown = await strip(op, atena_no)
             application = await _named(op, application)
-            ready = await certificates.prepare(op, application)
             pdf = await certificates.preview(op, application)
             shown_to = await registry.current(op, application.persons, ("basic",))
     except Invalid as error:
         if error.code in _UNPRINTABLE:
-            form.wrong("form", _unprintable(error))
+            form.wrong("form", _unprintable(error, await _standing(fleet, caller, request, application)))
         else:
             form.take(error, _WHERE)
         return await _form(request, code, atena_no, fleet, caller, form)
     except Refused as error:
         form.wrong("form", text_of(error.code, 403))
         return await _form(request, code, atena_no, fleet, caller, form, aside=_aside(error))
+    if not prepared:  # what stood against it is gone since: it is prepared anew by the button
+        return await _form(request, code, atena_no, fleet, caller, form)
+    ready = msgspec.json.decode(prepared[0], type=Prepared)
     names = [record.basic.name for record in shown_to.values() if record.basic]
     context = {**shown, **_said(application, ready, names)}
     context["hidden"] = [*form.carried(), ("token", ready.token)]
@@ -312,15 +346,16 @@ async def _preview(
 async def _issue(
     request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller, form: Form
 ) -> Response[bytes]:
-    """The token is good once: sent twice, it leads to the same paper."""
+    """The token is good once: sent twice, also from a page gone back to, it leads to the same paper."""
     try:
         async with operation(fleet, caller, "certificate.issue", purpose=purpose_of(request), right=RIGHT) as op:
             issued = await certificates.issue(op, form.text("token"))
     except JukiError as error:
         if error.status >= 500:
             raise
+        form.replace("go", ["edit"])
         form.wrong("form", text_of(error.code, error.status))
-        return await _form(request, code, atena_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}/residents/{atena_no}/certificate", form)
     return go(f"/{code}/residents/{atena_no}/certificate/{issued.issue_nos[0]}")
 
 
@@ -390,9 +425,26 @@ async def _named(op: Operation, application: Application) -> Application:
     )
 
 
-def _unprintable(error: Invalid) -> str:
-    """Which items cannot be printed, in the words of the paper: the clerk writes these by hand."""
-    labels = dict.fromkeys(PRINTED.get(path.rpartition(".")[2], "そのほかの項目") for path in error.fields)
+async def _standing(fleet: Fleet, caller: Caller, request: AnyRequest, application: Application) -> list[str]:
+    """氏名 of those who stand on the joint form, in its order."""
+    async with operation(
+        fleet, caller, "certificate.form", purpose=purpose_of(request), right=RIGHT, write=False
+    ) as op:
+        return await certificates.standing(op, application)
+
+
+def _unprintable(error: Invalid, names: Sequence[str]) -> str:
+    """Which items cannot be printed and whose, in the words of the paper: the clerk writes these by hand."""
+
+    def said(path: str) -> str:
+        item = PRINTED.get(path.rpartition(".")[2], "そのほかの項目")
+        head, _, rest = path.partition(".")
+        if head != "members":
+            return item
+        place = int(rest.partition(".")[0])
+        return f"{place + 1}人目の{names[place]}の{item}"
+
+    labels = dict.fromkeys(said(path) for path in error.fields)
     named = f"（{'、'.join(labels)}）" if labels else ""
     return text_of(error.code, 422).replace("項目", f"項目{named}", 1)
 

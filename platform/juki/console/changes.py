@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,17 +11,18 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import procedures, purpose, sections, words
+from juki.console import kept, procedures, purpose, sections, words
 from juki.console.compare import side_by_side
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
 from juki.console.person import notices_of, person_of
 from juki.console.procedures import LAST, PROCEDURES, About, Member, Procedure, Step
+from juki.console.whose import whose
 from juki.problem import Conflict, Invalid, NotFound
-from juki.registry.model import Findings, Household, Record, Status, Version, reason_name
+from juki.registry.model import Household, Record, Status, Version, reason_name
 from juki.tenancy import Fleet
-from juki.web import AnyRequest, form_of, purpose_of, route, text_of
+from juki.web import AnyRequest, form_of, purpose_of, route
 
 RIGHT: Final = "change.enter"
 _REASON: Final = Field(
@@ -32,6 +33,8 @@ _REASON: Final = Field(
     max=200,
     hint="仮登録とともに残ります",
 )
+_GIVE_REASON, _REFUSED = "reason", "refused"
+"""Asked for by us, not by a button: the review, held up by an alert without a reason, and the page of what was refused."""
 _CARRY_NOT: Final = ("step", "alert_reason")
 
 
@@ -70,7 +73,7 @@ async def start_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, cal
     return await _start(request, code, slug, "", fleet, caller)
 
 
-@post("/{code:str}/changes/{slug:str}", opt=route("change.enter", RIGHT), include_in_schema=False, status_code=200)
+@post("/{code:str}/changes/{slug:str}", opt=route("change.enter", RIGHT), include_in_schema=False)
 async def step_new(request: AnyRequest, code: str, slug: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """One page of it given."""
     return await _step(request, code, slug, "", fleet, caller)
@@ -111,7 +114,6 @@ async def start(
     "/{code:str}/residents/{atena_no:str}/changes/{slug:str}",
     opt=route("change.enter", RIGHT),
     include_in_schema=False,
-    status_code=200,
 )
 async def step(
     request: AnyRequest, code: str, atena_no: str, slug: str, fleet: Fleet, caller: Caller
@@ -137,9 +139,12 @@ async def start_again(request: AnyRequest, code: str, case_no: int, fleet: Fleet
 async def _start(
     request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
+    """The page of the form that was asked for, the first one where none was."""
     if not purpose_of(request):
-        tail = f"/residents/{atena_no}/changes/{slug}" if atena_no else f"/changes/{slug}"
-        return purpose.ask(code, f"/{code}{tail}")
+        return purpose.ask(code, kept.here(request))
+    form = await kept.form_of(request, fleet, caller)
+    if form is not None:
+        return await _turn(request, fleet, caller, await _desk(request, code, slug, atena_no, fleet, caller, form))
     form = Form(())
     form.put("form_key", new_number())
     desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
@@ -149,15 +154,32 @@ async def _start(
 async def _step(
     request: AnyRequest, code: str, slug: str, atena_no: str, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
+    """仮登録 where that was pressed; every other button leads to a page that can be gone back to."""
     form = Form((), form_of(request))
-    if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/")
-    desk = await _desk(request, code, slug, atena_no, fleet, caller, form)
+    if form.text("go") != "save" or not purpose_of(request):
+        return await kept.show(fleet, caller, request.url.path, _shown(form))
+    return await _save(request, fleet, caller, await _desk(request, code, slug, atena_no, fleet, caller, form))
+
+
+def _shown(form: Form, wish: str = "") -> dict[str, Sequence[str]]:
+    """The form as the next page takes it; a page that is only looked at records nothing."""
+    wished = wish or form.text("go")
+    return {**form.given, "go": ["next" if wished == "save" else wished]}
+
+
+async def _turn(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
+    """The page that a button leads to."""
+    form = desk.form
     at = form.text("step")
     desk.at = min(int(at), len(desk.steps)) if at.isdecimal() else 0
     wish = form.text("go")
-    if wish == "save":
-        return await _save(request, fleet, caller, desk)
+    if wish == _GIVE_REASON:
+        form.fields = [_REASON]
+        form.check()
+        desk.at = len(desk.steps)
+        return await _review(request, fleet, caller, desk)
+    if wish == _REFUSED:
+        return await _page_of_error(request, fleet, desk)
     if wish == "back":
         desk.at = max(desk.at - 1, 0)
         return await _page(request, fleet, desk)
@@ -200,21 +222,23 @@ async def _review(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk)
             paper = procedures.reception(form, caller.actor_id)
             desk.replaces = await _replaced(op, paper.form_no)
             seen = await registry.examine(op, change, paper, replaces=desk.replaces)
+            about = await whose(op, seen.change, (*seen.findings.errors, *seen.findings.alerts))
     except (Invalid, Conflict) as error:
         procedures.place_problem(form, error)
         return await _page_of_error(request, fleet, desk)
     if seen.findings.errors:
-        procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors})
+        procedures.place_findings(form, {f.field or "form": f.code for f in seen.findings.errors}, about)
         return await _page_of_error(request, fleet, desk)
     people = side_by_side(seen.before, seen.after)
-    return await _review_page(request, fleet, desk, seen.findings, people)
+    alerts = [procedures.sentence(f.field, f.code, about) for f in seen.findings.alerts]
+    return await _review_page(request, fleet, desk, alerts, people)
 
 
 async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -> Response[bytes]:
     """仮登録, once for one page however often it is sent."""
     form = desk.form
     if not _whole(desk):
-        return await _page(request, fleet, desk)
+        return await kept.show(fleet, caller, request.url.path, _shown(form))
     change = desk.procedure.build(desk.about, form)
     reception = procedures.reception(form, caller.actor_id)
 
@@ -228,17 +252,11 @@ async def _save(request: AnyRequest, fleet: Fleet, caller: Caller, desk: Desk) -
     once: Once = request.app.state.once
     try:
         number = await once.run(page_key(caller.session_id, form), enter)
-    except Invalid as error:
+    except (Invalid, Conflict) as error:
         if error.code == "registry.alerts_open":
-            form.fields = [_REASON]
-            form.check()
-            desk.at = len(desk.steps)
-            return await _review(request, fleet, caller, desk)
+            return await kept.show(fleet, caller, request.url.path, _shown(form, _GIVE_REASON))
         procedures.place_problem(form, error)
-        return await _page_of_error(request, fleet, desk)
-    except Conflict as error:
-        procedures.place_problem(form, error)
-        return await _page_of_error(request, fleet, desk)
+        return await kept.show(fleet, caller, request.url.path, _shown(form, _REFUSED), wrong=form.errors)
     return go(f"/{desk.code}/cases/{number}", done="entered", no=number)
 
 
@@ -307,7 +325,7 @@ async def _page(request: AnyRequest, fleet: Fleet, desk: Desk) -> Response[bytes
 
 
 async def _review_page(
-    request: AnyRequest, fleet: Fleet, desk: Desk, findings: Findings, people: list[Any]
+    request: AnyRequest, fleet: Fleet, desk: Desk, alerts: list[str], people: list[Any]
 ) -> Response[bytes]:
     said = said_of(desk.steps, desk.form)
     if desk.replaces is not None:
@@ -320,8 +338,7 @@ async def _review_page(
         "form": desk.form,
         "action": desk.action,
         "hidden": desk.form.carried(but=_CARRY_NOT),
-        "errors": [text_of(f.code, 422) for f in findings.errors],
-        "alerts": [text_of(f.code, 422) for f in findings.alerts],
+        "alerts": alerts,
         "said": said,
         "people": people,
         "back": desk.back,

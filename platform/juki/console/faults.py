@@ -8,7 +8,7 @@ import msgspec
 from litestar import Response
 
 from juki.console import resume
-from juki.console.page import Page, environment, frame
+from juki.console.page import Page, environment, frame, go
 from juki.web import AnyRequest, Problem
 
 _TIMED_OUT: Final = frozenset({"access.session_ended", "access.session_unknown"})
@@ -30,10 +30,9 @@ def page_of(request: AnyRequest, problem: Problem) -> Response[Any]:
         kept = resume.of_request(request, code)
         if kept:
             return _login_first(request, code, kept)
-        why = "?done=timed_out" if problem.code in _TIMED_OUT else ""
-        return Response(b"", status_code=303, headers={"Location": f"/{code}/login{why}"})
+        return go(f"/{code}/login", done="timed_out" if problem.code in _TIMED_OUT else "")
     if problem.code == "access.password_due":
-        return Response(b"", status_code=303, headers={"Location": f"/{code}/account/password"})
+        return go(f"/{code}/account/password")
     page = frame(request, None, _HEADINGS.get(problem.status, "処理できませんでした"))
     if page.clerk:
         page = _frame_of_caller(request, page)

@@ -72,6 +72,11 @@ class Form:
             return self.text(field.follows) if field.follows else field.default
         return values[0] if values else ""
 
+    @property
+    def given(self) -> Mapping[str, Sequence[str]]:
+        """Everything that was sent, as it was sent."""
+        return self._given
+
     def text(self, name: str) -> str:
         """The one value of a field without the blanks around it; numbers and kana as the register writes them."""
         values = self._given.get(name, [])

@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from juki import dates, registry
 from juki.access import Caller
 from juki.audit import operation
-from juki.console import protection
+from juki.console import kept, protection
 from juki.console.form import Form
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
@@ -33,7 +33,8 @@ async def suppress(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, 
     """抑止の設定 for one person from today, once for one page however often it is sent."""
     form = Form(HOLD, form_of(request))
     if not form.check():
-        return await protection.entry(request, code, atena_no, fleet, caller, hold=form)
+        given = {**form.given, protection.HOLDING: ["1"]}
+        return await kept.show(fleet, caller, f"/{code}/residents/{atena_no}/protection", given, wrong=form.errors)
 
     async def act() -> int:
         async with operation(fleet, caller, "protection.suppress", purpose=PURPOSE, right=RIGHT) as op:
@@ -61,7 +62,8 @@ async def release_page(
     request: AnyRequest, code: str, atena_no: str, suppression_no: int, fleet: Fleet, caller: Caller
 ) -> Response[bytes]:
     """The form for letting one 抑止 go."""
-    return await _page(request, code, atena_no, suppression_no, fleet, caller, Form(RELEASE))
+    form = await kept.form_of(request, fleet, caller, RELEASE)
+    return await _page(request, code, atena_no, suppression_no, fleet, caller, form or Form(RELEASE))
 
 
 @post(
@@ -75,7 +77,7 @@ async def release(
     """抑止の一時解除 with a reason, or 解除の申請 for good."""
     form = Form(RELEASE, form_of(request))
     if not form.check():
-        return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, request.url.path, form)
     try:
         if form.text("minutes") == FOR_GOOD:
             return await _ask(code, atena_no, suppression_no, fleet, caller, form)
@@ -84,7 +86,7 @@ async def release(
             await registry.release(op, atena_no, suppression_no, minutes=minutes, reason=form.text("reason"))
     except (Conflict, Refused) as error:
         form.wrong("form", text_of(error.code, error.status, error.facts))
-        return await _page(request, code, atena_no, suppression_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, request.url.path, form)
     return go(f"/{code}/residents/{atena_no}", done="released")
 
 

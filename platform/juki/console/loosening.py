@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import clerks, words
+from juki.console import clerks, kept, words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.person import ASKED, suppression_line
@@ -67,7 +67,8 @@ async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) ->
 )
 async def show(request: AnyRequest, code: str, loosening_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """One ask: of whom, why, what would change, and its course."""
-    return await _page(request, code, loosening_no, fleet, caller, Form(()))
+    form = await kept.form_of(request, fleet, caller)
+    return await _page(request, code, loosening_no, fleet, caller, form or Form(()))
 
 
 @post(
@@ -81,7 +82,7 @@ async def approve(request: AnyRequest, code: str, loosening_no: int, fleet: Flee
         async with operation(fleet, caller, "protection.approve", purpose=PURPOSE, right=RIGHT) as op:
             await registry.approve_loosening(op, loosening_no)
     except (Conflict, Refused) as error:
-        return await _with_error(request, code, loosening_no, fleet, caller, Form(()), error)
+        return await _with_error(code, loosening_no, fleet, caller, Form(()), error)
     return go(f"/{code}{HERE}/{loosening_no}", done="loosening_approved", no=loosening_no)
 
 
@@ -94,12 +95,12 @@ async def decline(request: AnyRequest, code: str, loosening_no: int, fleet: Flee
     """却下 with a reason."""
     form = Form((_REASON,), form_of(request))
     if not form.check():
-        return await _page(request, code, loosening_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}{HERE}/{loosening_no}", form)
     try:
         async with operation(fleet, caller, "protection.decline", purpose=PURPOSE, right=RIGHT) as op:
             await registry.decline_loosening(op, loosening_no, form.text("reason"))
     except (Conflict, Refused, Invalid) as error:
-        return await _with_error(request, code, loosening_no, fleet, caller, form, error)
+        return await _with_error(code, loosening_no, fleet, caller, form, error)
     return go(f"/{code}{HERE}/{loosening_no}", done="loosening_declined", no=loosening_no)
 
 
@@ -114,15 +115,15 @@ async def withdraw(request: AnyRequest, code: str, loosening_no: int, fleet: Fle
         async with operation(fleet, caller, "protection.withdraw", purpose=PURPOSE, right=RIGHT) as op:
             await registry.withdraw_loosening(op, loosening_no)
     except (Conflict, Refused) as error:
-        return await _with_error(request, code, loosening_no, fleet, caller, Form(()), error)
+        return await _with_error(code, loosening_no, fleet, caller, Form(()), error)
     return go(f"/{code}{HERE}/{loosening_no}", done="loosening_withdrawn", no=loosening_no)
 
 
 async def _with_error(
-    request: AnyRequest, code: str, loosening_no: int, fleet: Fleet, caller: Caller, form: Form, error: JukiError
+    code: str, loosening_no: int, fleet: Fleet, caller: Caller, form: Form, error: JukiError
 ) -> Response[bytes]:
     form.wrong("form", text_of(error.code, error.status, error.facts))
-    return await _page(request, code, loosening_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}{HERE}/{loosening_no}", form)
 
 
 async def _page(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -19,6 +20,7 @@ from juki.dates import JST
 from juki.tenancy import Fleet, Tenant
 from juki.web import AnyRequest, form_token, purpose_of
 
+_PATH_SAFE: Final = "/%?=&;:@!$'()*+,~"
 STATIC: Final = Path(__file__).parent / "static"
 DONE: Final = {
     "entered": "仮登録しました。仮登録番号は {no} です。照合待ちに入りました。別の職員が届出書と照合すると本登録されます。",
@@ -72,6 +74,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""
     assets: str = ""
     done: str = ""
+    lost: bool = False  # what was typed here before is no longer kept
 
 
 @cache
@@ -111,6 +114,7 @@ def frame(request: AnyRequest, tenant: Tenant | None, title: str, *, here: str =
         clock=f"{now.astimezone(JST):%H:%M}",
         assets=asset_version(),
         done=_done(request),
+        lost=bool(getattr(request.state, "lost", False)),
         here=here,
     )
     if caller is None or caller.actor_kind != "operator":
@@ -144,9 +148,12 @@ def render(
 
 
 def go(path: str, *, done: str = "", no: str | int = "", new: str = "") -> Response[bytes]:
-    """303 to the next page, so that reloading it sends nothing twice. `done` and `no` say what happened, `new` to whom."""
+    """303 to the next page, so that reloading it sends nothing twice. `done` and `no` say what happened, `new` to whom.
+
+    A header carries ASCII only, so whatever else stands in the path is percent-coded; what was coded already stays.
+    """
     query = (f"?done={done}" + (f"&no={no}" if no else "") + (f"&new={new}" if new else "")) if done else ""
-    return Response(b"", status_code=303, headers={"Location": path + query})
+    return Response(b"", status_code=303, headers={"Location": quote(path, safe=_PATH_SAFE) + query})
 
 
 def _done(request: AnyRequest) -> str:

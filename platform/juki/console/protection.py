@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import dates, registry
 from juki.access import Caller
 from juki.audit import Operation, operation
-from juki.console import clerks, sections, words
+from juki.console import clerks, kept, sections, words
 from juki.console.form import Field, Form, new_number
 from juki.console.once import Once, page_key
 from juki.console.page import go, render
@@ -26,6 +26,7 @@ from juki.web import AnyRequest, form_of, route, text_of
 
 PURPOSE: Final = "支援措置の申出の受付"
 RIGHT: Final = "protection.enter"
+HOLDING: Final = "holding"  # in a kept form of the page with two forms: it is the one for 抑止
 STATES: Final = {
     MeasureState.PROVISIONAL: "仮支援措置",
     MeasureState.IN_FORCE: "支援措置中",
@@ -104,7 +105,9 @@ async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) 
 )
 async def detail(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """The 29 items of one measure and what became of it."""
-    return await _detail(request, code, measure_no, fleet, caller, Form(_end_fields()))
+    fields = (*_end_fields(), *_decide_fields())
+    form = await kept.form_of(request, fleet, caller, fields)
+    return await _detail(request, code, measure_no, fleet, caller, form or Form(fields))
 
 
 @post(
@@ -120,7 +123,7 @@ async def renew(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, c
     except Invalid as error:
         form = Form(_end_fields())
         form.take(error)
-        return await _detail(request, code, measure_no, fleet, caller, form)
+        return await kept.show_again(fleet, caller, f"/{code}/protection/{measure_no}", form)
     return go(f"/{code}/protection/{measure_no}", done="renewed", no=measure_no)
 
 
@@ -141,7 +144,7 @@ async def decide(request: AnyRequest, code: str, measure_no: int, fleet: Fleet, 
             return go(f"/{code}/protection/{measure_no}", done="measure_confirmed", no=measure_no)
         except Invalid as error:
             form.take(error)
-    return await _detail(request, code, measure_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}/protection/{measure_no}", form)
 
 
 @post(
@@ -166,7 +169,7 @@ async def ask_end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet,
             form.take(error)
         except Conflict as error:
             form.wrong("form", text_of(error.code, error.status, error.facts))
-    return await _detail(request, code, measure_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}/protection/{measure_no}", form)
 
 
 @get(
@@ -176,7 +179,11 @@ async def ask_end(request: AnyRequest, code: str, measure_no: int, fleet: Fleet,
 )
 async def entry_page(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """The form for a measure and, below it, for holding a process back."""
-    return await entry(request, code, atena_no, fleet, caller)
+    form = await kept.form_of(request, fleet, caller)
+    if form is not None and form.text(HOLDING):
+        form.fields = HOLD
+        return await entry(request, code, atena_no, fleet, caller, hold=form)
+    return await entry(request, code, atena_no, fleet, caller, form=form)
 
 
 @post(
@@ -202,7 +209,7 @@ async def enter(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, cal
             return go(f"/{code}/residents/{atena_no}", done="protected", no=number)
         except Invalid as error:
             form.take(error, {"provisional_from": "starts_on"})
-    return await entry(request, code, atena_no, fleet, caller, form=form)
+    return await kept.show_again(fleet, caller, request.url.path, form)
 
 
 async def _content(op: Operation, atena_no: str, form: Form, starts: dt.date | None) -> SupportMeasure:

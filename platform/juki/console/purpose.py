@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from litestar import Response, get, post
 
@@ -45,7 +46,7 @@ def keep(response: Response[Any], config: Config, code: str, purpose: str) -> No
 
 def ask(code: str, path: str) -> Response[bytes]:
     """To the question, and back to `path` afterwards."""
-    return Response(b"", status_code=303, headers={"Location": f"/{code}/purpose?next={path}"})
+    return go(f"/{code}/purpose?next={quote(path)}")  # whole, or what follows a `?` or `&` in it would be lost
 
 
 @get("/{code:str}/purpose", opt=route("access.purpose", SELF, "目的の選択"), include_in_schema=False)
@@ -82,8 +83,9 @@ async def _page(request: AnyRequest, fleet: Fleet, code: str, form: Form, there:
 
 
 def _ours(code: str, path: str) -> bool:
-    """Only a plain path under this municipality is gone back to."""
-    return path.startswith(f"/{code}/") and "//" not in path and "\\" not in path and path.isprintable()
+    """Only a plain path under this municipality is gone back to; a browser would take `..`, coded or not, as a way out."""
+    plain = path.startswith(f"/{code}/") and "//" not in path and "\\" not in path and path.isprintable()
+    return plain and not {".", ".."} & set(unquote(path.partition("?")[0]).split("/"))
 
 
 routes: Final = [purpose_page, choose]

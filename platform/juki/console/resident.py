@@ -13,7 +13,7 @@ from juki import certificates, dates, registry
 from juki.access import Caller
 from juki.audit import Operation, operation
 from juki.certificates.model import CertificateKind, IssueEntry, Relation
-from juki.console import clerks, purpose, sections, words
+from juki.console import clerks, kept, purpose, sections, words
 from juki.console.form import Field, Form
 from juki.console.page import render
 from juki.console.person import Notice, leaving, notices_of, person_of, suppression_lines
@@ -81,23 +81,45 @@ NOW: Final = Moment()
 
 @get("/{code:str}/residents/{atena_no:str}", opt=route("resident.read", "resident.read"), include_in_schema=False)
 async def show(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The record as it stands now."""
+    """The record as it stands now; as it was on a day or with a number shown, where that was asked for."""
     if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/residents/{atena_no}")
-    return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), {})
+        return purpose.ask(code, kept.here(request))
+    form = await kept.form_of(request, fleet, caller, _AS_OF)
+    if form is None:
+        return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), {})
+    if group := form.text("item"):
+        if group not in _GUARDED:
+            raise NotFound
+        return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), {group: _GUARDED[group]})
+    return await _past(request, code, atena_no, fleet, caller, form)
 
 
 @post(
     "/{code:str}/residents/{atena_no:str}/as-of",
     opt=route("resident.read", "resident.read"),
     include_in_schema=False,
-    status_code=200,
 )
 async def as_of(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The record as it was on a day, as known on a day."""
-    if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/residents/{atena_no}")
-    form = Form(_AS_OF, form_of(request))
+    """To the record as it was on a day, as known on a day."""
+    asked = {name: form_of(request).get(name, ()) for name in ("day", "known")}
+    return await kept.show(fleet, caller, f"/{code}/residents/{atena_no}", asked)
+
+
+@post(
+    "/{code:str}/residents/{atena_no:str}/reveal",
+    opt=route("resident.read", "resident.read"),
+    include_in_schema=False,
+)
+async def reveal(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """To 個人番号 or 住民票コード, for a clerk with the right to it; shown once, and the log marks that it was touched."""
+    asked = {"item": form_of(request).get("item", ())}
+    return await kept.show(fleet, caller, f"/{code}/residents/{atena_no}", asked, once=True)
+
+
+async def _past(
+    request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller, form: Form
+) -> Response[bytes]:
+    """The record on another point of the two axes."""
     form.check()
     day, known = _calendar(form.date("day")), _calendar(form.date("known"))
     at = dt.datetime.combine(known + dt.timedelta(days=1), dt.time.min, JST) if known else None
@@ -109,23 +131,6 @@ async def as_of(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, cal
             raise
         form.wrong("day", "この時点の記録はありません。別の日を入れてください。")
         return await _page(request, code, atena_no, fleet, caller, NOW, form, {})
-
-
-@post(
-    "/{code:str}/residents/{atena_no:str}/reveal",
-    opt=route("resident.read", "resident.read"),
-    include_in_schema=False,
-    status_code=200,
-)
-async def reveal(request: AnyRequest, code: str, atena_no: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """個人番号 or 住民票コード, for a clerk with the right to it; the log marks that it was touched."""
-    if not purpose_of(request):
-        return purpose.ask(code, f"/{code}/residents/{atena_no}")
-    group = (form_of(request).get("item") or [""])[0]
-    if group not in _GUARDED:
-        raise NotFound
-    shown = {group: _GUARDED[group]}
-    return await _page(request, code, atena_no, fleet, caller, NOW, Form(_AS_OF), shown)
 
 
 async def _page(

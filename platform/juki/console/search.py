@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from juki import registry
 from juki.access import Caller
 from juki.audit import operation
-from juki.console import purpose, words
+from juki.console import kept, purpose, words
 from juki.console.form import Field, Form, fault_of
 from juki.console.page import render
 from juki.console.person import known_as
@@ -72,17 +72,27 @@ def _fields() -> list[Field]:
 
 
 @get("/{code:str}/search", opt=route("resident.search", "resident.search", "検索画面の表示"), include_in_schema=False)
-async def search_page(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
-    """The empty form."""
+async def search_page(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
+    """The empty form, or the results of a search that was sent from it."""
+    if (kept_form := await kept.form_of(request, fleet, caller, _fields())) is not None:
+        return await _found(request, fleet, code, caller, kept_form)
     form = Form(_fields())
     form.put("purpose", purpose_of(request))
     return await _page(request, fleet, code, form, None)
 
 
-@post("/{code:str}/search", opt=route("resident.search", "resident.search"), include_in_schema=False, status_code=200)
+@post("/{code:str}/search", opt=route("resident.search", "resident.search"), include_in_schema=False)
 async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The results. A POST, because what is asked for is personal data and has no place in an address."""
+    """To the results. A POST, because what is asked for is personal data and has no place in an address."""
     form = Form(_fields(), form_of(request))
+    answer = await kept.show(fleet, caller, f"/{code}/search", form.given)
+    if form.check(["purpose"]):
+        purpose.keep(answer, fleet.config, code, form.text("purpose"))
+    return answer
+
+
+async def _found(request: AnyRequest, fleet: Fleet, code: str, caller: Caller, form: Form) -> Response[bytes]:
+    """The results, each time anew: what is shown is what holds now, and the log has it."""
     found = None
     if form.text("number") and not form.text("number_kind"):
         form.wrong("number_kind", "番号の種類を選んでください。")
@@ -98,10 +108,7 @@ async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -
             found = Found(rows=[_row(hit) for hit in hits.hits], capped=hits.capped)
         except Invalid as error:
             form.take(error, {"": "kana"})
-    page = await _page(request, fleet, code, form, found)
-    if not form.error("purpose"):
-        purpose.keep(page, fleet.config, code, form.text("purpose"))
-    return page
+    return await _page(request, fleet, code, form, found)
 
 
 async def _page(request: AnyRequest, fleet: Fleet, code: str, form: Form, found: Found | None) -> Response[bytes]:

@@ -11,7 +11,7 @@ from litestar import Response, get, post
 from juki import audit
 from juki.access import Caller, accounts
 from juki.audit import Entry, Filter, operation
-from juki.console import clerks, words
+from juki.console import clerks, kept, words
 from juki.console.actions import ACTORS, FACTS, ITEMS, MEDIA, OFFERED, action
 from juki.console.form import Field, Form
 from juki.console.page import render
@@ -50,20 +50,23 @@ _FIELDS: Final = (
 _HEADS: Final = ("番号", "日時", "操作", "結果", "操作者", "端末", "目的", "対象者")
 _DAYS: Final = 7
 _CAP: Final = 100
+_SHOWN: Final = 500
+"""Persons of one operation on one page: a register handed over whole has hundreds of thousands."""
 
 
 @get("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
 async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """The last week, newest first, with the standard analyses of it."""
-    return await _page(request, code, fleet, caller, Form(_FIELDS), analyses=True)
+    """The last week, newest first, with the standard analyses of it; or the part of the log that was asked for."""
+    form = await kept.form_of(request, fleet, caller, _FIELDS)
+    if form is not None:
+        form.check()
+    return await _page(request, code, fleet, caller, form or Form(_FIELDS), analyses=form is None)
 
 
-@post("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False, status_code=200)
+@post("/{code:str}/audit", opt=route("audit.list", RIGHT, PURPOSE), include_in_schema=False)
 async def search(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """A part of the log, or everything about one person."""
-    form = Form(_FIELDS, form_of(request))
-    form.check()
-    return await _page(request, code, fleet, caller, form, analyses=False)
+    """To a part of the log, or to everything about one person."""
+    return await kept.show(fleet, caller, f"/{code}/audit", form_of(request))
 
 
 @get("/{code:str}/audit/{op_no:int}", opt=route("audit.entry", RIGHT, PURPOSE), include_in_schema=False)
@@ -93,15 +96,17 @@ async def detail(request: AnyRequest, code: str, op_no: int, fleet: Fleet, calle
         Table(
             title="対象者",
             heads=("宛名番号", "個人番号"),
-            rows=[(s.atena_no, "個人番号に触れた" if s.my_number else "―") for s in found.subjects],
+            note=_shortened(len(found.subjects)),
+            rows=[(s.atena_no, "個人番号に触れた" if s.my_number else "―") for s in found.subjects[:_SHOWN]],
             empty="対象者はいません。",
         ),
         Table(
             title="提供の記録",
+            note=_shortened(len(found.disclosures)),
             heads=("宛名番号", "事項", "提供先", "根拠", "媒体"),
             rows=[
                 (d.atena_no, "、".join(ITEMS.get(i, i) for i in d.items), d.to, d.basis, MEDIA.get(d.medium, d.medium))
-                for d in found.disclosures
+                for d in found.disclosures[:_SHOWN]
             ],
             empty="外部への提供はありません。",
         ),
@@ -177,6 +182,14 @@ async def _named(op: audit.Operation, ids: Sequence[str]) -> dict[str, str]:
     known = await clerks.names(op, [i for i in ids if i and i not in ACTORS])
     strangers = {i: f"登録のない操作者 {i}" for i, name in known.items() if name == i and i.startswith("op-")}
     return known | strangers | ACTORS
+
+
+def _shortened(count: int) -> str:
+    return (
+        f"{count:,}人のうち{_SHOWN}人まで表示。特定の人は、操作の記録を宛名番号で調べてください。"
+        if count > _SHOWN
+        else ""
+    )
 
 
 def _wanted(entry: Entry, wanted: Filter) -> bool:

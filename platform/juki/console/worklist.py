@@ -10,7 +10,7 @@ from litestar import Response, get, post
 from juki import legacy
 from juki.access import Caller
 from juki.audit import operation
-from juki.console import clerks, words
+from juki.console import clerks, kept, words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.table import Cell, Table
@@ -68,18 +68,19 @@ async def listing(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) 
     return await _list(request, code, fleet, caller, form)
 
 
-@post("/{code:str}/worklist", opt=route("import.worklist", RIGHT, PURPOSE), include_in_schema=False, status_code=200)
-async def filtered(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """A part of it."""
+@post("/{code:str}/worklist", opt=route("import.worklist", RIGHT, PURPOSE), include_in_schema=False)
+async def filtered(request: AnyRequest, code: str) -> Response[bytes]:
+    """To a part of it: what is asked for are two codes, which may stand in an address."""
     form = Form(_FIELDS, form_of(request))
-    form.check()
-    return await _list(request, code, fleet, caller, form)
+    asked = {name: form.text(name) for name in ("outcome", "closed")}
+    return go(f"/{code}/worklist?{urlencode({name: text for name, text in asked.items() if text})}")
 
 
 @get("/{code:str}/worklist/{entry_no:int}", opt=route("import.open_row", RIGHT, PURPOSE), include_in_schema=False)
 async def show(request: AnyRequest, code: str, entry_no: int, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """One row as it came, cut into items."""
-    return await _row(request, code, entry_no, fleet, caller, Form(_DECIDE))
+    form = await kept.form_of(request, fleet, caller, _DECIDE)
+    return await _row(request, code, entry_no, fleet, caller, form or Form(_DECIDE))
 
 
 @post("/{code:str}/worklist/{entry_no:int}", opt=route("import.decide", RIGHT, PURPOSE), include_in_schema=False)
@@ -94,7 +95,7 @@ async def decide(request: AnyRequest, code: str, entry_no: int, fleet: Fleet, ca
             return go(f"/{code}/worklist", done="reviewed", no=entry_no)
         except (Invalid, Conflict) as error:
             form.wrong("form", text_of(error.code, error.status))
-    return await _row(request, code, entry_no, fleet, caller, form)
+    return await kept.show_again(fleet, caller, f"/{code}/worklist/{entry_no}", form)
 
 
 async def _list(request: AnyRequest, code: str, fleet: Fleet, caller: Caller, form: Form) -> Response[bytes]:

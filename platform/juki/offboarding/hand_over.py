@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from juki import audit, legacy
+from juki import audit, legacy, registry
 from juki.access import Caller, roster
 from juki.audit import Operation, reading
 from juki.audit.model import Filter
@@ -27,6 +27,7 @@ from juki.problem import Conflict
 from juki.tenancy import Connection, Eraser, Fleet, Tenant, TenantFile, add, connect, find, list_tenants
 from juki.vault import KeyState, Kms
 
+PURPOSE: Final = "利用終了の引渡し"
 LOG_FILE: Final = "audit_log.jsonl"
 STAFF_FILE: Final = "staff.jsonl"
 _PATIENCE_SECONDS: Final = 24 * 3600  # a large city's register takes hours to write and compare
@@ -61,10 +62,12 @@ async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
 
     Conflict `offboarding.wrong_state` before the counter is closed, `offboarding.export_exists`, `offboarding.export_differs`
     where the register does not hold what was written. An export that was cut has no manifest and is made anew elsewhere.
+    Everybody whose record leaves has a disclosure row of their own; these rows commit with the outcome, so they stand in
+    the register's log and in every later export of it, not in the log that goes along here.
     """
     case = await asyncio.to_thread(_case_to_export, fleet.config, caller.tenant)
     async with audit.operation(
-        fleet, caller, "offboard.export", purpose="利用終了の引渡し", right=REQUEST_RIGHT, states=STATES,
+        fleet, caller, "offboard.export", purpose=PURPOSE, right=REQUEST_RIGHT, states=STATES,
         patience_seconds=_PATIENCE_SECONDS,
     ) as op:  # fmt: skip
         container = Container(folder, case.public_key.encode())
@@ -75,6 +78,8 @@ async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
         # last, because it opens this operation's transaction, and the server ends one that idles through the long work
         staff = await _write_staff(op, container)
         entries = await _write_log(op, container)
+        if await registry.disclose_everyone(op, op.tenant.name, PURPOSE, "export") != manifest.residents:
+            raise Conflict("offboarding.export_differs", "not everybody on record was written")
         counts = {
             "residents": manifest.residents, "households": manifest.households, "staff": staff, "log_entries": entries,
         }  # fmt: skip
@@ -83,7 +88,7 @@ async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
             layout=f"{manifest.layout} {manifest.layout_version}", balanced=compared.equal,
             counts=counts | dict(compared.rows),
         )  # fmt: skip
-        op.fact(residents=manifest.residents, my_number=1, digest=digest)
+        op.fact(residents=manifest.residents, digest=digest)
         days = op.tenant.settings.leaving.grace_days
         now = op.now
     erase_after = grace_end(now, days)

@@ -68,7 +68,7 @@ from juki.registry.protect import (
     suppressions,
 )
 from juki.registry.query import Hit, Hits, Query
-from juki.registry.read import current, history, household, record
+from juki.registry.read import current, disclose_everyone, history, household, record
 from juki.registry.reindex import REFILLS, SLOTS
 from juki.registry.settling import ConfirmResult
 from juki.registry.stock import add_codes, awaited_numbers, codes_left
@@ -103,6 +103,7 @@ __all__ = [
     "copy_rows",
     "current",
     "decline_loosening",
+    "disclose_everyone",
     "enter",
     "enter_protection",
     "event_columns",

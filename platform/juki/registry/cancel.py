@@ -19,7 +19,9 @@ def cancelling_reason(scene: Scene) -> str:
 
 
 def check(change: Cancel, scene: Scene) -> Findings:
-    """The change must exist, be ours, stand, and be the last one of everyone it touched."""
+    """The change must exist, be ours, stand, and be the last one of everyone it touched; who is in the way is named in
+    the field, as `event_no.<宛名番号>`: on a form of a whole household it need not be the person it was opened from.
+    """
     if scene.event is None or not scene.event_versions:
         return rules.error("registry.unknown_event", "event_no")
     if scene.event.reason == MIGRATION.code or not cancelling_reason(scene):
@@ -30,10 +32,16 @@ def check(change: Cancel, scene: Scene) -> Findings:
         versions = scene.records.get(atena_no, ())
         standing = {v.version_no for v in timeline(versions)}
         if not set(made) <= standing:
-            return rules.error("registry.not_on_timeline", "event_no")
+            if set(made) & {v.cancels_version for v in versions}:
+                return rules.error("registry.not_on_timeline", "event_no")
+            return rules.error("registry.corrected_since", _about(atena_no))
         if next_version_no(versions) - 1 not in made:
-            return rules.error("registry.later_change", "event_no")
+            return rules.error("registry.later_change", _about(atena_no))
     return Findings()
+
+
+def _about(atena_no: str) -> str:
+    return f"event_no.{atena_no}"
 
 
 def apply(change: Cancel, scene: Scene, drawn: Drawn) -> tuple[Record, ...]:

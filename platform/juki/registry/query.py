@@ -17,7 +17,7 @@ from juki.registry.resident import Address, Basic, Kind, Record, Sex, Status
 
 HITS_MAX: Final = 50
 _SHORT_BIRTH: Final = re.compile(r"^([MTSHRmtshr](?:\d{1,2}|元)|\d{4})(?:[./\-](\d{1,2}))?$")
-_SPACES: Final = str.maketrans("", "", " 　-‐－ー―")
+_SPACES: Final = str.maketrans("", "", " 　-‐‑‒–—―−－ー")
 
 
 class Query(Personal, frozen=True, kw_only=True, forbid_unknown_fields=True):

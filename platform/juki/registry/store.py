@@ -425,6 +425,14 @@ async def holders(op: Operation, numbers: Iterable[tuple[str, str]]) -> dict[tup
     return found
 
 
+async def everyone(session: TenantSession) -> dict[str, bool]:
+    """宛名番号 of everybody on record, in order -> whether a 個人番号 is or was recorded."""
+    rows = await session.fetch(
+        "SELECT atena_no, bool_or(my_number_sealed IS NOT NULL) FROM {t}.resident_version GROUP BY atena_no ORDER BY atena_no"
+    )
+    return dict(rows)
+
+
 async def known_atena_nos(session: TenantSession, numbers: Sequence[str]) -> set[str]:
     """Of some 宛名番号, those that a resident has or had."""
     rows = await session.fetch(

@@ -6,7 +6,7 @@ from typing import Final
 
 from juki.console.procedures import amending, household, joining, leaving, status
 from juki.console.procedures.again import Refilled, refilled
-from juki.console.procedures.findings import field_of, place_findings, place_problem
+from juki.console.procedures.findings import field_of, place_findings, place_problem, sentence
 from juki.console.procedures.notice import reception
 from juki.console.procedures.procedure import LAST, MAX_PERSONS, About, Member, Procedure, Step, persons_of
 
@@ -44,4 +44,5 @@ __all__ = [
     "place_problem",
     "reception",
     "refilled",
+    "sentence",
 ]

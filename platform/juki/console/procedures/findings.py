@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 from juki.console.form import Form
 from juki.console.procedures.amending import CORRECTIONS
 from juki.problem import Invalid, JukiError
 from juki.web import text_of
 
+_NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 
-def place_findings(form: Form, fields: dict[str, str]) -> None:
-    """Put a rule's finding beside the field of the paper that it is about."""
+
+def place_findings(form: Form, fields: Mapping[str, str], about: Mapping[str, str] = _NOBODY) -> None:
+    """Put a rule's finding beside the field of the paper that it is about; `about` says whom, path by path."""
     for path, code in fields.items():
-        form.wrong(_of_correction(form, path) or field_of(path), text_of(code, 422))
+        form.wrong(_of_correction(form, path) or field_of(path), sentence(path, code, about))
+
+
+def sentence(path: str, code: str, about: Mapping[str, str] = _NOBODY) -> str:
+    """What a rule says, after the name of whom it is about; where no name is at hand, after the number the path bears."""
+    head, _, number = path.partition(".")
+    who = about.get(path, "") or (f"宛名番号 {number}" if head == "event_no" and number else "")
+    return f"{who}: {text_of(code, 422)}" if who else text_of(code, 422)
 
 
 def _of_correction(form: Form, path: str) -> str:
