@@ -137,7 +137,8 @@ async def test_the_medium_an_extract_came_on_is_on_record(
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"a" * 300, b" " * 1000, b"\x81\x40" * 500 + b"x", b"\x01" * 400, b"a\x02" * 200, b" " * 63 + b"\x05" * 200]
+    "raw",
+    [b"", b"a" * 300, b" " * 1000, b"\x81\x40" * 500 + b"x", b"\x01" * 400, b"a\x02" * 200, b" " * 63 + b"\x05" * 200],
 )
 def test_a_shortened_row_comes_back_exactly(raw: bytes) -> None:
     assert restore(shorten(raw)) == raw
