@@ -31,6 +31,7 @@ from juki.legacy.store.binary import Columns
 from juki.legacy.store.chunk import COLUMNS, chunk_columns, copy_table, packed
 from juki.legacy.store.ledger import Run
 from juki.peers import generate
+from juki.registry.index import by_row
 from juki.tenancy import Fleet, Tenant, add, bulk, connect, prepare_control, read_file, system_clock
 from juki.tenancy.local import LocalServer
 from juki.tenancy.logins import login_dsn, prepare
@@ -159,7 +160,7 @@ async def _insert(config: Config, folder: Path, limit: int) -> float:
                 with connection.transaction(), connection.cursor() as cursor:
                     for table, columns in tables.items():
                         if columns:
-                            cursor.executemany(_statement(tenant, table), list(zip(*columns, strict=True)))
+                            cursor.executemany(_statement(tenant, table), by_row(columns))
             return residents / (time.perf_counter() - began)
     finally:
         await fleet.close()
