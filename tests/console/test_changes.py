@@ -246,6 +246,27 @@ async def test_a_form_of_several_newcomers_says_whom_an_alert_is_about(clerk: Br
     assert "2人目 注意 花子: 氏名・性別・生年月日が同じ方" in text_of(clerk.html), text_of(clerk.html)
 
 
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [("alert", "この方の異動には注意が設定されています"), ("error", "この方は異動の処理が抑止されています")],
+)
+async def test_a_form_of_several_says_whose_change_is_held_back(
+    clerk: Browser, protector: Browser, home: tuple[str, ...], level: str, words: str
+) -> None:
+    """R-1-B2-DAT-04: opened from the head, warned about or refused because of the wife."""
+    page = await protector.post(
+        f"/residents/{home[1]}/suppress", {"process": "change", "level": level, "reason": "調査中"}
+    )
+    assert page.status_code == 200
+    path = f"/residents/{home[0]}/changes/relocate"
+    await clerk.get(path)
+    move = {"who": list(home), "to_text": "福島県いわき市錦町大島1番地"}
+    for given in (first(f"R8-309{len(level)}"), move, {}):
+        await clerk.post(path, {**clerk.hidden(), **given, "go": "next"})
+    said = text_of(clerk.html)
+    assert f"相双 花子（宛名番号 {home[1]}）: {words}" in said.replace("\u3000", " "), said
+
+
 async def test_a_case_goes_back_with_a_reason_or_is_withdrawn(
     clerk: Browser, second: Browser, home: tuple[str, ...]
 ) -> None:

@@ -32,7 +32,7 @@ def _newcomer(path: str, change: Change) -> str:
 def _resident(path: str, change: Change) -> str:
     """宛名番号 in a path, or at the place in the form's list that it names."""
     head, _, rest = path.partition(".")
-    if head == "event_no":
+    if head in {"event_no", "standing"}:
         return rest
     listed: tuple[str, ...] = getattr(change, "atena_nos", ())
     return listed[int(rest)] if head == "atena_nos" and rest.isdecimal() and len(listed) > 1 else ""

@@ -153,17 +153,18 @@ async def _check_restored(op: Operation, scene: Scene, fresh: tuple[Record, ...]
 
 
 async def _check_notices(op: Operation, change: Change, scene: Scene) -> Findings:
-    """抑止 of 異動 and 支援措置 of those a form names."""
-    named = [a for a in (*changes.subjects(change)[0], *scene.event_versions) if a in scene.records]
+    """抑止 of 異動 and 支援措置 of those a form names, each by 宛名番号 where it names several."""
+    named = list(dict.fromkeys(a for a in (*changes.subjects(change)[0], *scene.event_versions) if a in scene.records))
     parts: list[Findings] = []
-    for standing in (await protect.protections(op, named)).values() if named else ():
+    for atena_no, standing in (await protect.protections(op, named)).items() if named else ():
+        field = f"standing.{atena_no}" if len(named) > 1 else "change"
         level = standing.level(Process.CHANGE)
         if level is Level.ERROR:
-            parts.append(rules.error("registry.change_suppressed", "change"))
+            parts.append(rules.error("registry.change_suppressed", field))
         elif level is Level.ALERT:
-            parts.append(rules.alert("registry.change_held", "change"))
+            parts.append(rules.alert("registry.change_held", field))
         if standing.protected:
-            parts.append(rules.alert("registry.protected_subject", "change"))
+            parts.append(rules.alert("registry.protected_subject", field))
     return rules.total(parts)
 
 

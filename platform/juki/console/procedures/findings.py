@@ -23,7 +23,7 @@ def place_findings(form: Form, fields: Mapping[str, str], about: Mapping[str, st
 def sentence(path: str, code: str, about: Mapping[str, str] = _NOBODY) -> str:
     """What a rule says, after the name of whom it is about; where no name is at hand, after the number the path bears."""
     head, _, number = path.partition(".")
-    who = about.get(path, "") or (f"宛名番号 {number}" if head == "event_no" and number else "")
+    who = about.get(path, "") or (f"宛名番号 {number}" if head in {"event_no", "standing"} and number else "")
     return f"{who}: {text_of(code, 422)}" if who else text_of(code, 422)
 
 
