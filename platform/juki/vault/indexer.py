@@ -28,6 +28,7 @@ from juki.vault.roots import derive, wipe
 NAME_SLICES: Final = 12  # slices of common values that meet in one bucket; also the price of searching for one
 KANA_SLICES: Final = 6
 _CACHE_ENTRIES_MAX: Final = 50_000
+_SPREADS_MAX: Final = 8_192  # a household or a person is asked for several times together and then hardly again
 _LEVELS_MAX: Final = 3
 
 FAMILY_BUCKETS: Final = 2048
@@ -51,9 +52,9 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 
-def remember(cache: dict[_K, _V], key: _K, value: _V) -> None:
+def remember(cache: dict[_K, _V], key: _K, value: _V, most: int = _CACHE_ENTRIES_MAX) -> None:
     """Keep a value; a full cache is emptied, which an import refills faster than any order of age could be kept."""
-    if len(cache) >= _CACHE_ENTRIES_MAX:
+    if len(cache) >= most:
         cache.clear()
     cache[key] = value
 
@@ -358,7 +359,7 @@ class Indexer:
     def _spread(self, spread: str) -> tuple[int, ...]:
         self._check_live()
         picks = _EIGHT_NUMBERS(self._macs["spread"](spread.encode()))
-        remember(self._spreads, spread, picks)
+        remember(self._spreads, spread, picks, _SPREADS_MAX)
         return picks
 
     def _name_plan(self, field: str, folded: str) -> _Plan:
