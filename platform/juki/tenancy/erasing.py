@@ -19,6 +19,7 @@ from juki.problem import Conflict, Refused, Unavailable
 from juki.tenancy import presence
 from juki.tenancy.directory import Tenant
 from juki.tenancy.fleet import connect
+from juki.tenancy.locks import take_lock
 from juki.tenancy.provisioning import find
 from juki.tenancy.rotation import TURN_LOCK
 
@@ -53,8 +54,7 @@ class Eraser:
     def __init__(self, config: Config, code: str) -> None:
         self._connection = connect(config, "deploy", autocommit=True)
         self.code = code
-        row = self._connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (TURN_LOCK, int(code))).fetchone()
-        if row is None or not row[0]:
+        if not take_lock(self._connection, TURN_LOCK, int(code)):
             self._connection.close()
             raise Conflict("rotation.in_progress", "another run turns or destroys the keys of this municipality")
 

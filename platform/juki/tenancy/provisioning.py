@@ -17,6 +17,7 @@ from psycopg import sql
 from juki.problem import Conflict, Misconfigured, NotFound, Refused
 from juki.tenancy.directory import TENANT_COLUMNS, State, Tenant, TenantFile, settings_of, tenant_of
 from juki.tenancy.keys import PURPOSES, is_usable
+from juki.tenancy.locks import take_lock
 from juki.tenancy.migrating import apply_all, apply_control
 from juki.tenancy.revisions import Revision, load_tree
 from juki.tenancy.session import Row
@@ -78,9 +79,9 @@ def add(
 
 def _lock(deploy: psycopg.Connection[Row], code: str) -> None:
     """One provisioning per tenant at a time, over all its transactions."""
-    row = deploy.execute("SELECT pg_try_advisory_lock(%s, %s)", (PROVISIONING_LOCK, int(code))).fetchone()
+    taken = take_lock(deploy, PROVISIONING_LOCK, int(code))
     deploy.commit()
-    if row is None or not row[0]:
+    if not taken:
         raise Conflict("tenant.in_progress", "another run is provisioning this municipality")
 
 

@@ -20,6 +20,7 @@ from juki.config import Config
 from juki.problem import Conflict, Misconfigured, NotFound
 from juki.tenancy.directory import Tenant
 from juki.tenancy.fleet import connect
+from juki.tenancy.locks import take_lock
 from juki.tenancy.provisioning import list_tenants
 from juki.tenancy.revisions import Revision
 from juki.tenancy.session import Row
@@ -93,8 +94,7 @@ def roll_out(
 ) -> Rollout:
     """Bring tenants to the newest revision; Conflict `migrate.running` while another runner is at work."""
     with closing(connect(config, "deploy", autocommit=True)) as deploy:
-        held = deploy.execute("SELECT pg_try_advisory_lock(%s, %s)", _RUNNER_LOCK).fetchone()
-        if held is None or not held[0]:
+        if not take_lock(deploy, *_RUNNER_LOCK):
             raise Conflict("migrate.running", "another runner is migrating", remedy="wait for it to end")
         steps = plan(deploy, revisions, codes)
         run_no = _open_run(deploy, revisions)

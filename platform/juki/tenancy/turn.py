@@ -13,6 +13,7 @@ from juki.problem import Conflict, Refused
 from juki.tenancy import presence, resealing
 from juki.tenancy.directory import Tenant
 from juki.tenancy.fleet import role_of
+from juki.tenancy.locks import take_lock
 from juki.tenancy.provisioning import find
 from juki.tenancy.session import Row
 from juki.vault import KeyRing, KeyState, Kms, TenantRing
@@ -90,8 +91,7 @@ class Turn(msgspec.Struct, kw_only=True):
 
 def alone(connection: psycopg.Connection[Row], code: str) -> None:
     """One run at a time at the keys of a municipality; Conflict `rotation.in_progress`."""
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (TURN_LOCK, int(code))).fetchone()
-    if row is None or not row[0]:
+    if not take_lock(connection, TURN_LOCK, int(code)):
         raise Conflict("rotation.in_progress", "another run turns or destroys the keys of this municipality")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Sequence
 from typing import Any, Final, LiteralString
 
@@ -15,7 +14,7 @@ from juki.legacy.model import Counts, Report, Totals
 from juki.legacy.store.statement import of_tenant
 from juki.personal import Personal
 from juki.problem import Conflict, Unavailable
-from juki.tenancy import Tenant
+from juki.tenancy import Tenant, take_lock
 from juki.vault import TenantRing
 
 CHUNK_BITS: Final = 20
@@ -23,7 +22,6 @@ RUN_LOCK: Final = 19293
 """First half of the advisory lock of an import under way; the second half is the municipality."""
 _WORKER_LOCK: Final = 19292
 _WORKERS_END_SECONDS: Final = 10.0
-_LOOK_AGAIN_SECONDS: Final = 0.1
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,13 +180,11 @@ def hold_run(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
 
     Workers of an import that was killed end with it, but not in the same instant; they are waited for.
     """
-    if not _try_lock(connection, RUN_LOCK, tenant):
+    if not take_lock(connection, RUN_LOCK, int(tenant.code)) or not take_lock(
+        connection, _WORKER_LOCK, int(tenant.code), patience=_WORKERS_END_SECONDS
+    ):
+        connection.rollback()
         raise _running()
-    until = time.monotonic() + _WORKERS_END_SECONDS
-    while not _try_lock(connection, _WORKER_LOCK, tenant):
-        if time.monotonic() > until:
-            raise _running()
-        time.sleep(_LOOK_AGAIN_SECONDS)
     connection.execute("SELECT pg_advisory_unlock(%s, %s)", (_WORKER_LOCK, int(tenant.code)))
     connection.rollback()
 
@@ -197,12 +193,6 @@ def hold_worker(connection: psycopg.Connection[Any], tenant: Tenant) -> None:
     """Say that a worker is at it, as long as the connection lives."""
     connection.execute("SELECT pg_advisory_lock_shared(%s, %s)", (_WORKER_LOCK, int(tenant.code)))
     connection.rollback()
-
-
-def _try_lock(connection: psycopg.Connection[Any], lock: int, tenant: Tenant) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (lock, int(tenant.code))).fetchone()
-    connection.rollback()
-    return row is not None and bool(row[0])
 
 
 def _running() -> Conflict:
