@@ -142,3 +142,12 @@ async def test_the_medium_an_extract_came_on_is_on_record(
 )
 def test_a_shortened_row_comes_back_exactly(raw: bytes) -> None:
     assert restore(shorten(raw)) == raw
+
+
+def test_a_row_kept_by_an_earlier_build_comes_back_and_anything_else_is_refused() -> None:
+    """Bytes under a seal outlive the program that put them there."""
+    kept = b"\x02" + b"1\x01\x02" + b"2\x03\x04" + b"3"
+    assert restore(kept) == b"1" + b"\x81\x40" * 24 + b"2" + b" " * 25 + b"3"
+    for other in (b"", b"\x04abc", b"abc"):
+        with pytest.raises(ValueError, match="kept row"):
+            restore(other)

@@ -184,7 +184,7 @@ async def test_whole_columns_hold_what_single_rows_hold(fresh_fleet: Fleet) -> N
     persons = list(town.records.values())
     records = [version for versions in persons for version in versions]
     assert any(len(versions) > 2 for versions in persons)
-    packed = [registry.pack_record(version) for version in records]
+    packed = registry.pack_records(records)
     columns = registry.version_columns(ring, records, [v.event_no for v in records], packed)
     rows = list(zip(*columns, strict=True))
     assert len(rows) == len(records)
@@ -217,7 +217,7 @@ async def test_columns_take_the_number_of_the_change_they_are_told(fresh_fleet: 
     versions = next(iter(town.records.values()))
     events = [town.events[version.event_no] for version in versions]
     numbers = [900 + n for n in range(len(versions))]
-    packed = [registry.pack_record(version) for version in versions]
+    packed = registry.pack_records(versions)
     assert list(registry.version_columns(ring, versions, numbers, packed)[2]) == numbers
     columns = registry.event_columns(ring, events, numbers, [registry.pack_event(event) for event in events])
     for number, event, row in zip(numbers, events, zip(*columns, strict=True), strict=True):

@@ -67,13 +67,12 @@ def copy_rows(
     *,
     slots: Iterable[str] | None = None,
     indexed: bool = True,
-    packed: Sequence[bytes | None] | None = None,
 ) -> dict[str, list[tuple[object, ...]]]:
     """Table -> rows of one version, sealed and indexed. `indexed` False where an earlier version already has the same names,
-    birth and address (see `searchable`); `packed` spares encoding twice what `pack_record` encoded before.
+    birth and address (see `searchable`).
     Raises ValueError for a version without `known_from`.
     """
-    rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record, packed)]}
+    rows: dict[str, list[tuple[object, ...]]] = {"resident_version": [store.seal_record(ring, record)]}
     indexers = ring.write_indexes()
     for slot in slots if slots is not None else tuple(indexers):
         rows[f"resident_index_{slot}"] = by_row(search_columns(indexers[slot], [record] if indexed else []))
@@ -92,7 +91,7 @@ def version_columns(
     event_nos: Sequence[int],
     packed: Sequence[tuple[bytes | None, ...]],
 ) -> list[Sequence[object]]:
-    """Columns of `resident_version` for COPY, sealed group by group; `packed` as of `pack_record`. The number of the change
+    """Columns of `resident_version` for COPY, sealed group by group; `packed` as of `pack_records`. The number of the change
     that made a version is taken from `event_nos`, not from the record. Raises ValueError as `copy_rows`."""
     return store.seal_records(ring, records, event_nos, packed)
 
@@ -122,13 +121,8 @@ def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tu
     return store.event_row(ring, event, packed)
 
 
-def pack_record(record: Record) -> tuple[bytes | None, ...]:
-    """Every group of a version as it lies under its seal, in the order of GROUPS; what a read-back compares with."""
-    return store.pack_record(record)
-
-
 def pack_records(records: Sequence[Record]) -> list[tuple[bytes | None, ...]]:
-    """`pack_record` of each."""
+    """Every group of each version as it lies under its seal, in the order of GROUPS; what a read-back compares with."""
     return store.pack_records(records)
 
 

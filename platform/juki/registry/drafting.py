@@ -17,7 +17,7 @@ from juki.problem import Conflict, Invalid, Refused
 from juki.registry import case_store, changes, store
 from juki.registry.case_store import Draft, Numbers, Step
 from juki.registry.change import Change, Findings, Reception
-from juki.registry.judging import base_of, insist, judge, placeholders, prepared, side_by_side, touch
+from juki.registry.judging import base_of, insist, judge, not_drawn_yet, prepared, side_by_side, touch
 from juki.registry.resident import Record
 from juki.registry.settling import ConfirmResult, hold, settle
 
@@ -71,7 +71,7 @@ async def examine(op: Operation, change: Change, reception: Reception, *, replac
     _need(op, "change.enter")
     await case_store.insist_on_form(op, reception.form_no, replaces)
     change, scene = await prepared(op, change)
-    findings, fresh = await judge(op, change, scene, reception, placeholders(changes.needs(change, scene)))
+    findings, fresh = await judge(op, change, scene, reception, not_drawn_yet(changes.needs(change, scene)))
     before, after = side_by_side(op, scene, fresh)
     return Examined(change=change, findings=findings, before=before, after=after)
 
@@ -95,7 +95,7 @@ async def enter(
     await store.lock(op.session, "form", (form_no.upper(),))
     await case_store.insist_on_form(op, form_no, replaces)
     change, scene = await prepared(op, change)
-    findings, fresh = await judge(op, change, scene, reception, placeholders(changes.needs(change, scene)))
+    findings, fresh = await judge(op, change, scene, reception, not_drawn_yet(changes.needs(change, scene)))
     passed = {code: why.strip() for code, why in (acknowledged or {}).items() if why.strip()}
     insist(findings, passed)
     if replaces is not None:
@@ -151,7 +151,7 @@ async def confirm(op: Operation, case_no: int, reentry: Mapping[str, str]) -> Co
     await hold(op, change, draft.base)
     change, scene = await prepared(op, change)
     needs = changes.needs(change, scene)
-    findings, preview = await judge(op, change, scene, draft.reception, placeholders(needs))
+    findings, preview = await judge(op, change, scene, draft.reception, not_drawn_yet(needs))
     if base_of(scene, preview) != draft.base:
         raise Conflict("registry.stale", "a record changed since the entry", remedy="hand the case back and enter anew")
     insist(findings, acknowledged)
@@ -210,7 +210,7 @@ async def case(op: Operation, case_no: int) -> CaseView:
     findings = Findings()
     if draft.state in ("entered", "handed_back"):
         full, scene = await prepared(op, full)
-        findings, fresh = await judge(op, full, scene, draft.reception, placeholders(changes.needs(full, scene)))
+        findings, fresh = await judge(op, full, scene, draft.reception, not_drawn_yet(changes.needs(full, scene)))
         before, after = side_by_side(op, scene, fresh)
     course = await case_store.steps(op, case_no)
     for atena_no in () if after else {*draft.base, *await _written(op, course)}:

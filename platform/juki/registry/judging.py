@@ -64,7 +64,7 @@ def _tried(op: Operation, change: Change, scene: Scene) -> tuple[Record, ...]:
     code_rule = op.tenant.settings.numbering.resident_code_check
     if rules.reason_of(change) is None or changes.check(change, scene, code_rule).errors:
         return ()
-    return changes.apply(change, scene, placeholders(changes.needs(change, scene)))
+    return changes.apply(change, scene, not_drawn_yet(changes.needs(change, scene)))
 
 
 async def _records(
@@ -190,8 +190,8 @@ def base_of(scene: Scene, fresh: tuple[Record, ...]) -> dict[str, int]:
     return base
 
 
-def placeholders(needs: Needs) -> Drawn:
-    """Numbers that stand in for those drawn at 本登録."""
+def not_drawn_yet(needs: Needs) -> Drawn:
+    """What stands for the numbers of a change before 本登録, where they are drawn: a draft uses up none."""
     return Drawn(
         atena_nos=tuple(f"新規{i + 1}" for i in range(needs.atena_nos)),
         setai_no="新規世帯" if needs.setai_nos else "",

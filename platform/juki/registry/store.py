@@ -50,24 +50,19 @@ def in_slot(sql: LiteralString, slot: str) -> LiteralString:
     return sql.replace("{slot}", "b") if slot == "b" else sql.replace("{slot}", "a")
 
 
-def pack_record(record: Record) -> tuple[bytes | None, ...]:
-    """Every group of a version as it lies under its seal, in the order of GROUPS; a missing group is None."""
-    return pack_records((record,))[0]
-
-
 def pack_records(records: Sequence[Record]) -> list[tuple[bytes | None, ...]]:
-    """`pack_record` of each."""
+    """Every group of each version as it lies under its seal, in the order of GROUPS; a missing group is None."""
     columns = zip(*map(_groups_of, records), strict=True)
     return list(
         zip(*[[None if group is None else _encode(group) for group in column] for column in columns], strict=True)
     )
 
 
-def seal_record(ring: TenantRing, record: Record, packed: Sequence[bytes | None] | None = None) -> tuple[object, ...]:
-    """One row of resident_version, columns as VERSION_COLUMNS; a missing group is NULL. `packed` as of `pack_record`."""
+def seal_record(ring: TenantRing, record: Record) -> tuple[object, ...]:
+    """One row of resident_version, columns as VERSION_COLUMNS; a missing group is NULL."""
     if record.known_from is None:
         raise ValueError("a version is stamped with its instant before it is kept")
-    groups = pack_record(record) if packed is None else packed
+    (groups,) = pack_records((record,))
     return (*plain_row(record), *ring.seal_groups(TABLE, _GROUP_NAMES, record.atena_no, record.version_no, groups))
 
 
@@ -90,7 +85,7 @@ def seal_records(
 
 
 def open_columns(ring: TenantRing, columns: Sequence[Sequence[Any]]) -> list[list[bytes | None]]:
-    """What `pack_record` made of many stored versions, by group; columns as VERSION_COLUMNS. Raises VaultError as
+    """What `pack_records` made of many stored versions, by group; columns as VERSION_COLUMNS. Raises VaultError as
     `open_record`."""
     places = list(map(ring.place, columns[0], columns[1]))
     sealed = columns[_PLAIN_COLUMNS : _PLAIN_COLUMNS + len(GROUPS)]

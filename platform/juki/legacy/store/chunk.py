@@ -22,7 +22,7 @@ from juki.registry import (
     COPY_TYPES,
     event_columns,
     index_columns,
-    pack_record,
+    pack_records,
     subject_rows,
     version_columns,
 )
@@ -199,7 +199,7 @@ def _versions(ring: TenantRing, run: Run, result: ChunkResult, first_row: int) -
 def resident_columns(ring: TenantRing, records: Sequence[Record]) -> dict[str, Columns]:
     """Table -> columns of whole residents, each with every version, oldest first: sealed, indexed where something to search
     by is new, numbers once."""
-    packed = [pack_record(record) for record in records]
+    packed = pack_records(records)
     tables: dict[str, Columns] = {
         "resident_version": version_columns(ring, records, [record.event_no for record in records], packed)
     }
