@@ -31,6 +31,14 @@ async def lived_in(leaver: Leaver, caller: Callable[..., Caller]) -> None:
     await desk.enter(three("髙橋"))
 
 
+async def handed_over(leaver: Leaver, caller: Callable[..., Caller], folder: Path) -> None:
+    """What lived there exported to `out` and opened by the municipality in `opened`."""
+    await lived_in(leaver, caller)
+    await leaver.approved()
+    await offboarding.export(leaver.fleet, leaver.asker, folder / "out")
+    offboarding.open_export(folder / "out", leaver.private_key, folder / "opened")
+
+
 async def test_an_export_opens_with_the_municipalitys_key_alone_and_comes_back_equal(
     leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
 ) -> None:
@@ -66,10 +74,7 @@ async def test_everybody_whose_record_leaves_has_a_disclosure_row(
     leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
 ) -> None:
     """R-A-3.3-LOG-01, P-3-3: whose record, which items, to whom, on what ground; found by person, and 個人番号 marked."""
-    await lived_in(leaver, caller)
-    await leaver.approved()
-    await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
-    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    await handed_over(leaver, caller, tmp_path)
     with (tmp_path / "opened" / "residents.csv").open(encoding="utf-8", newline="") as file:
         people = {row["atena_no"] for row in csv.DictReader(file)}
     wanted = Filter(action="offboard.export")
@@ -88,10 +93,7 @@ async def test_a_changed_row_is_found_by_the_comparison(
     leaver: Leaver, caller: Callable[..., Caller], tmp_path: Path
 ) -> None:
     """The comparison notices one letter in one row of one file."""
-    await lived_in(leaver, caller)
-    await leaver.approved()
-    await offboarding.export(leaver.fleet, leaver.asker, tmp_path / "out")
-    offboarding.open_export(tmp_path / "out", leaver.private_key, tmp_path / "opened")
+    await handed_over(leaver, caller, tmp_path)
     residents = tmp_path / "opened" / "residents.csv"
     residents.write_text(residents.read_text(encoding="utf-8").replace("渡邊", "渡辺", 1), encoding="utf-8", newline="")
     with pytest.raises(Exception, match=r"legacy\.standard_file"):

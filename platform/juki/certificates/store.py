@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -83,15 +83,12 @@ async def add_application(op: Operation, token_digest: bytes, held: Held, expire
     return number
 
 
+_APPLICATION: Final = "SELECT application_no, expires_at, prepared_by, terminal_id, application_sealed FROM {t}.certificate_application WHERE "
+
+
 async def application(op: Operation, token_digest: bytes) -> ApplicationRow:
     """The application behind a token; NotFound `certificates.token_unknown`."""
-    row = await op.session.fetch_one(
-        """
-        SELECT application_no, expires_at, prepared_by, terminal_id, application_sealed
-        FROM {t}.certificate_application WHERE token_digest = %(digest)s
-        """,
-        {"digest": token_digest},
-    )
+    row = await op.session.fetch_one(_APPLICATION + "token_digest = %(digest)s", {"digest": token_digest})
     if row is None:
         raise NotFound("certificates.token_unknown", "no application was prepared under this token")
     return _application(op, row)
@@ -99,13 +96,7 @@ async def application(op: Operation, token_digest: bytes) -> ApplicationRow:
 
 async def application_numbered(op: Operation, number: int) -> ApplicationRow:
     """The application under which a paper was issued; NotFound `certificates.number_unknown`."""
-    row = await op.session.fetch_one(
-        """
-        SELECT application_no, expires_at, prepared_by, terminal_id, application_sealed
-        FROM {t}.certificate_application WHERE application_no = %(number)s
-        """,
-        {"number": number},
-    )
+    row = await op.session.fetch_one(_APPLICATION + "application_no = %(number)s", {"number": number})
     if row is None:
         raise NotFound("certificates.number_unknown", "no paper carries this number")
     return _application(op, row)

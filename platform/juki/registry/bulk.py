@@ -116,9 +116,9 @@ def index_columns(indexer: BlindIndex, slot: str, records: Sequence[Record]) -> 
     }
 
 
-def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tuple[object, ...]:
-    """One row of `event` for COPY; `packed` as of `pack_event`."""
-    return store.event_row(ring, event, packed)
+def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
+    """One row of `event` for COPY."""
+    return store.event_row(ring, event)
 
 
 def pack_records(records: Sequence[Record]) -> list[tuple[bytes | None, ...]]:

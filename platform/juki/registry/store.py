@@ -307,9 +307,8 @@ def pack_event(event: Event) -> bytes:
     return _encode(EventDetail(occurred_on=event.occurred_on, remarks=event.remarks))
 
 
-def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tuple[object, ...]:
-    """One row of event, columns as EVENT_COLUMNS. `packed` as of `pack_event`."""
-    detail = pack_event(event) if packed is None else packed
+def event_row(ring: TenantRing, event: Event) -> tuple[object, ...]:
+    """One row of event, columns as EVENT_COLUMNS."""
     return (
         event.event_no,
         event.reason,
@@ -322,7 +321,7 @@ def event_row(ring: TenantRing, event: Event, packed: bytes | None = None) -> tu
         event.entered_by,
         event.confirmed_by,
         event.terminal,
-        ring.seal("event", "event", str(event.event_no), 1, detail),
+        ring.seal("event", "event", str(event.event_no), 1, pack_event(event)),
     )
 
 
