@@ -6,9 +6,10 @@ from typing import Final
 
 import psycopg
 
+from juki.config import Config
 from juki.problem import NotFound
 from juki.tenancy.session import Row
-from juki.vault import KeyState, Kms, TenantKeys, WrappedRoot
+from juki.vault import KeyState, Kms, TenantKeys, WrappedRoot, open_kms
 
 PURPOSES: Final = ("seal", "index", "sign")
 
@@ -50,3 +51,8 @@ def _wrapped_root(row: Row) -> WrappedRoot:
 def is_usable(kms: Kms, key_id: str) -> bool:
     """Whether the key may be used now."""
     return kms.state(key_id) is KeyState.ENABLED
+
+
+def kms_of(config: Config) -> Kms:
+    """The KMS that the settings name."""
+    return open_kms(config.kms_spec, endpoint=config.kms_endpoint or None, timeout_s=config.kms_timeout_seconds)
