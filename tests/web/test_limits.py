@@ -12,10 +12,14 @@ import pytest
 from litestar import Litestar, get
 from litestar.testing import AsyncTestClient
 from litestar.types import ASGIApp
-from tests.web.counter import IWAKI, Browser
+from tests.web.counter import IWAKI, Browser, Town
 
+from juki.access import terminals
+from juki.access.model import system
 from juki.app import behind_proxies
+from juki.audit import operation
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Unavailable
+from juki.tenancy import Fleet
 from juki.texts import texts
 from juki.web import Limits, Turnstile, error_handlers, problem_of, text_of
 from juki.web.limits import Pace, TooOften, check_json
@@ -242,6 +246,18 @@ async def test_behind_a_proxy_each_terminal_has_its_own_tries_to_log_in(applicat
     assert await tries(named, "203.0.113.9", "203.0.113.11", 1) == [429]
     assert behind_proxies(application, config) is application
     pace._tries.clear()
+
+
+async def test_a_morning_of_enrolments_uses_up_nobodys_tries(application: Litestar, iwaki: Town, fleet: Fleet) -> None:
+    """R-1-3.3-USE-02: only wrong codes are counted."""
+    async with Browser(application, iwaki, terminal=2) as browser:
+        for _ in range(11):
+            async with operation(fleet, system(IWAKI, "test"), "terminal.offer", purpose="試験") as op:
+                code = await terminals.offer(op.work, browser.terminal.id)
+            answer = await browser.client.post(
+                f"/{IWAKI}/terminal", data={"enrol_code": code}, headers=ORIGIN, follow_redirects=False
+            )
+            assert answer.status_code == 303
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"])
