@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from typing import Any, Final
 
+from granian.utils.proxies import wrap_asgi_with_proxy_headers  # pyright: ignore[reportUnknownVariableType]  untyped
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
@@ -20,7 +21,7 @@ from litestar.exceptions.base_exceptions import LitestarDeprecationWarning
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityRequirement, SecurityScheme
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from juki import audit, console
 from juki.config import Config, load
@@ -48,13 +49,20 @@ SLICES: Final = ("registry", "certificates", "legacy", "audit", "access", "offbo
 _ROOT: Final = "/{code:str}/api/v1"
 
 
-def create() -> Litestar:
+def create() -> ASGIApp:
     """Factory for the server: settings from the environment; Misconfigured names what is missing."""
     # the pool tells each of its attempts to reconnect; that the database is gone and back is said once elsewhere
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     config = load(os.environ, require=("registry",))
     config.need_origin()
-    return build(config)
+    return behind_proxies(build(config), config)
+
+
+def behind_proxies(app: ASGIApp, config: Config) -> ASGIApp:
+    """Who calls is whom the proxy names, and over what; without it everybody would share the proxy's tries to log in."""
+    if not config.proxies_trusted:
+        return app
+    return wrap_asgi_with_proxy_headers(app, config.proxies_trusted)  # pyright: ignore[reportUnknownVariableType]
 
 
 def build(config: Config, *, fleet: Fleet | None = None) -> Litestar:

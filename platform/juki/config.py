@@ -7,6 +7,7 @@ name nobody knows stops the start, because a misspelt limit that is silently ign
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import math
 import re
 import tomllib
@@ -57,6 +58,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     port: int = 8000
     cookie_secure: bool = True
     origin: str = ""
+    proxies: str = ""
     environment: Literal["live", "test"] = "live"
     body_max_bytes: int = 1_048_576
     request_timeout_seconds: Positive = 30.0
@@ -87,6 +89,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 remedy=f"set {PREFIX}ORIGIN to the address that browsers and systems use, e.g. https://juki.example.lg.jp;"
                 f" only over plain http on this machine alone, set {PREFIX}COOKIE_SECURE=false instead",
             )
+
+    @property
+    def proxies_trusted(self) -> list[str]:
+        """Addresses and networks of the TLS proxies in front: only they are believed about whom they speak for."""
+        return [one.strip() for one in self.proxies.split(",") if one.strip()]
 
     @property
     def home_path(self) -> Path:
@@ -174,11 +181,22 @@ def _checked(settings: dict[str, Any]) -> Config:
     if config.origin and not _ORIGIN.fullmatch(config.origin):
         expected = "https://HOST or https://HOST:PORT in small letters, without a path"
         raise Misconfigured("config.wrong", f"{PREFIX}ORIGIN must be {expected}", remedy=_remedy())
+    if not all(_is_network(one) for one in config.proxies_trusted):
+        expected = "addresses or networks with commas between them, e.g. 10.0.0.5,10.0.1.0/24"
+        raise Misconfigured("config.wrong", f"{PREFIX}PROXIES must be {expected}", remedy=_remedy())
     if config.cookie_secure and config.origin.startswith("http:"):
         raise Misconfigured(
             "config.wrong", f"{PREFIX}ORIGIN must be https while {PREFIX}COOKIE_SECURE is on", remedy=_remedy()
         )
     return config
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _expectation(name: str, message: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from juki.config import load
-from juki.tenancy import connect
+from juki.tenancy import connect, kms_of
 from juki.tenancy.keys import tenant_keys
-from juki.vault import KeyRing, TenantKeys, TenantRing, open_kms
+from juki.vault import KeyRing, TenantKeys, TenantRing
 from story.world import World
 
 
@@ -17,4 +17,4 @@ def open_ring(world: World, code: str) -> TenantRing:
         with connect(config, "registry") as connection:
             return tenant_keys(connection, tenant)
 
-    return KeyRing(open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), loaded).get_sync(code)
+    return KeyRing(kms_of(config), loaded).get_sync(code)

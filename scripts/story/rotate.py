@@ -12,7 +12,8 @@ import psycopg
 from juki.config import load
 from juki.problem import JukiError
 from juki.registry.model import Basic
-from juki.vault import WrappedRoot, open_kms, unwrap
+from juki.tenancy import kms_of
+from juki.vault import WrappedRoot, unwrap
 from story.changes import clerks
 from story.clerk import Clerk
 from story.keys import open_ring
@@ -90,7 +91,7 @@ def _before(world: World, atena_no: str) -> tuple[list[tuple[Any, ...]], list[Wr
 def _after(world: World, atena_no: str, kept: list[tuple[Any, ...]], roots: list[WrappedRoot]) -> int:
     """The present keys open the present rows and none of the old ones; the old wrapped roots cannot be unwrapped."""
     config = load(world.env())
-    kms = open_kms(config.kms_spec, endpoint=config.kms_endpoint or None)
+    kms = kms_of(config)
     ring = open_ring(world, IWAKI)
     now = _rows(world, atena_no)
     proved(

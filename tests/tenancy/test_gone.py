@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,14 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.conftest import ROOT
 
+from juki import audit
 from juki.app import ready
 from juki.config import Config
 from juki.problem import Misconfigured, NotFound, Unavailable
 from juki.tenancy import Fleet, add, connect, prepare_control, read_file
 from juki.tenancy.local import LocalServer
 from juki.tenancy.logins import prepare
-from juki.vault import open_kms
+from juki.vault import LocalKms, open_kms
 
 FOR_EVER = 600.0  # a request that waited for a connection would run into the test's own limit
 LIMIT = 120.0
@@ -119,6 +121,41 @@ async def test_one_municipalitys_disabled_key_leaves_the_service_ready(fresh_fle
     place.rename(place.with_name("away"))
     said = await ready.fn(fresh_fleet)
     assert (said.status_code, said.content) == (503, {"status": "unavailable", "database": "ok", "kms": "unavailable"})
+
+
+class _Slow(LocalKms):
+    """A key store that does not answer for one key until it is let."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.slow = ""
+        self.go_on = threading.Event()
+
+    def decrypt(self, key_id: str, blob: bytes, context: Mapping[str, str]) -> bytes:
+        """As usual, when it comes."""
+        if key_id == self.slow:
+            self.go_on.wait(LIMIT)
+        return super().decrypt(key_id, blob, context)
+
+
+async def test_whoever_waits_for_one_municipalitys_kms_holds_up_nobody_else(fresh_config: Config) -> None:
+    """ADR 0002: a silent KMS is one municipality's trouble; machines and browsers that wait for it keep no connection."""
+    kms = _Slow(Path(fresh_config.kms_spec.removeprefix("local:")))
+    fleet = await Fleet.open(fresh_config, kms=kms)
+    try:
+        kms.slow = next(tenant.key_id for tenant in await fleet.tenants() if tenant.code == "072044")
+        knocks = [audit.machine_caller(fleet, "072044", "072044.x") for _ in range(2 * fresh_config.pool_max)]
+        knocks += [audit.terminal_id(fleet, "072044", "072044.x") for _ in range(2 * fresh_config.pool_max)]
+        waiting = [asyncio.create_task(knock) for knock in knocks]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(fresh_config.pool_wait_seconds / 2):
+            assert await _one(fleet) == "ok"
+        kms.go_on.set()
+        said = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {getattr(one, "code", one) for one in said} == {"access.token_unknown", None}
+    finally:
+        kms.go_on.set()
+        await fleet.close()
 
 
 @pytest.mark.parametrize(

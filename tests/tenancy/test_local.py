@@ -13,9 +13,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from juki.config import load
+from juki.config import LOGINS, load
 from juki.problem import Misconfigured, Unavailable
+from juki.tenancy import prepare_control
 from juki.tenancy.local import LocalServer
 from juki.tenancy.logins import prepare
 
@@ -92,6 +94,43 @@ def test_preparing_a_server_again_changes_passwords_and_nothing_else(home: Path)
     assert load({"JUKI_HOME": str(home)}).port == 8123
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
     assert "団体はまだありません" in _juki(home, "tenant", "list").stdout
+
+
+def test_the_master_user_of_a_managed_server_prepares_it_and_no_password_is_written_down(tmp_path: Path) -> None:
+    """R-1-3.3-AUT: an administrator without superuser rights is enough, and keeps no way in; the log has digests only."""
+    server = LocalServer(tmp_path, durable=False)
+    server.start()
+    try:
+        with psycopg.connect(server.admin_dsn, autocommit=True) as admin:
+            admin.execute("ALTER SYSTEM SET log_statement = 'all'")
+            admin.execute("SELECT pg_reload_conf()")
+            admin.execute("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'x'")
+            admin.execute("CREATE ROLE nobody_much LOGIN PASSWORD 'x'")
+        master, weak = (
+            make_conninfo(server.admin_dsn, user=user, password="x", dbname="postgres")
+            for user in ("master", "nobody_much")
+        )
+        with pytest.raises(Misconfigured) as caught:
+            prepare(weak, "juki")
+        assert caught.value.code == "db.admin"
+        old, new = prepare(master, "juki"), prepare(master, "juki")
+        for login in LOGINS:
+            psycopg.connect(new[login]).close()
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(old[login])
+        with psycopg.connect(new["deploy"]) as deploy:
+            prepare_control(deploy)
+        with psycopg.connect(server.admin_dsn) as admin:
+            members = admin.execute(
+                "SELECT FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member"
+                " WHERE r.rolname = 'juki_deploy' AND m.rolname = 'master' AND (a.inherit_option OR a.set_option)"
+            ).fetchall()
+        assert members == []
+        written = (server.data / "server.log").read_text()
+        assert "SCRAM-SHA-256" in written
+        assert not [one for one in (*old.values(), *new.values()) if conninfo_to_dict(one)["password"] in written]
+    finally:
+        server.stop()
 
 
 def test_a_socket_folder_that_leads_elsewhere_is_not_taken_over(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ import pytest
 from juki.config import Config
 from juki.numbers import municipality_check_digit
 from juki.problem import Conflict, Invalid, Misconfigured, NotFound, Refused
-from juki.tenancy import add, change_state, check, connect, find, list_tenants, read_file
+from juki.tenancy import add, change_state, check, connect, find, list_tenants, read_file, rotate_kms
 from juki.tenancy.directory import Keys, Retention
 from juki.tenancy.provisioning import PROVISIONING_LOCK
-from juki.vault import open_kms
+from juki.vault import KeyState, WrappedRoot, open_kms, rewrap
 
 TENANTS = Path(__file__).resolve().parents[2] / "tenants"
 HIRONO = TENANTS / "075418-hirono.toml"
@@ -210,6 +210,58 @@ def test_a_key_store_that_knows_nobody_here_is_refused_before_anything_is_done(
         assert add(deploy, open_kms(fresh_config.kms_spec), read_file(HIRONO), actor="test").done == ()
     assert place.exists() == (other != "not there")
     assert sorted(path.name for path in place.rglob("*")) == before
+
+
+def test_two_municipalities_never_share_a_kms_key(fresh_config: Config, newcomer: Callable[[Config], str]) -> None:
+    """R-1-2.6-RET-04: a copied file with the neighbour's alias is refused before anything is wrapped, and can be mended."""
+    neighbour = newcomer(fresh_config)
+    kms = open_kms(fresh_config.kms_spec)
+    body = "91001"
+    code = f"{body}{municipality_check_digit(body)}"
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        theirs = find(deploy, neighbour)
+        file = msgspec.structs.replace(read_file(HIRONO), code=code, name="写しの町", keys=theirs.settings.keys)
+        for state in ("active", "erased"):
+            if state == "erased":  # a key that waits for its deletion is not taken over either
+                change_state(deploy, neighbour, "leaving", actor="test")
+                change_state(deploy, neighbour, "erased", actor="test")
+            with pytest.raises(Conflict) as caught:
+                add(deploy, kms, file, actor="test")
+            assert (caught.value.code, neighbour in str(caught.value)) == ("tenant.key_shared", True)
+            assert find(deploy, code).key_id == ""
+        mended = msgspec.structs.replace(file, keys=Keys(alias=f"juki/{code}"))
+        assert add(deploy, kms, mended, actor="test").state == "active"
+        assert find(deploy, code).key_id not in ("", theirs.key_id)
+
+
+def test_a_key_that_two_had_by_mistake_is_named_and_stays_with_the_other(
+    fresh_config: Config, newcomer: Callable[[Config], str]
+) -> None:
+    """R-1-2.6-RET-04: `tenant check` tells it, turning the KMS key parts them, and nobody's key is disabled by that."""
+    code = newcomer(fresh_config)
+    kms = open_kms(fresh_config.kms_spec)
+    with closing(connect(fresh_config, "deploy")) as deploy:
+        shared = find(deploy, "075418").key_id
+        roots = deploy.execute(
+            "SELECT purpose, version, key_id, blob, commitment FROM control.wrapped_root WHERE tenant_code = %s",
+            (code,),
+        ).fetchall()
+        for purpose, version, key_id, blob, commitment in roots:
+            wrapped = WrappedRoot(
+                tenant=code, purpose=purpose, version=version, key_id=key_id, blob=blob, commitment=commitment
+            )
+            deploy.execute(
+                "UPDATE control.wrapped_root SET key_id = %s, blob = %s WHERE tenant_code = %s AND purpose = %s",
+                (shared, rewrap(kms, wrapped, shared).blob, code, purpose),
+            )
+        deploy.execute("UPDATE control.tenant SET key_id = %s WHERE code = %s", (shared, code))
+        deploy.commit()
+        said = next(finding.fault for finding in check(deploy, kms, code) if finding.what == "KMS key")
+        deploy.commit()
+        rotate_kms(fresh_config, kms, code, actor="test", tell=lambda _: None)
+        parted = [finding.fault for finding in check(deploy, kms, code) if finding.what == "KMS key"]
+    assert said == "shared with 075418 (run `juki rotate kms` for one of them)"
+    assert (parted, kms.state(shared)) == ([""], KeyState.ENABLED)
 
 
 @pytest.mark.parametrize("state", ["leaving", "active"])

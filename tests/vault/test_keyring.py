@@ -18,6 +18,7 @@ from juki.vault import (
     KeyRing,
     Kms,
     KmsGone,
+    KmsSlow,
     LocalKms,
     Purged,
     TenantKeys,
@@ -247,6 +248,29 @@ def test_a_longer_outage_answers_unavailable_and_loses_nothing(world: World) -> 
     assert world.ring.held() == ()  # the old keys are not kept past their time
     world.kms.gone = False
     assert opens(world.ring.get_sync(A), sealed) == b"x"
+
+
+async def test_nobody_waits_long_for_a_kms_that_ran_out_of_time_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T11: one municipality's silent KMS costs the first request its time; the next ones do not pile up behind it."""
+
+    def slow(*_: object) -> bytes:
+        raise KmsSlow(detail="out of time")
+
+    with monkeypatch.context() as first:
+        first.setattr(world.kms, "decrypt", slow)
+        with pytest.raises(KmsSlow):
+            await world.ring.get(A)
+    world.kms.gate = threading.Event()
+    try:
+        async with asyncio.timeout(30):
+            said = await asyncio.gather(*(world.ring.get(A) for _ in range(100)), return_exceptions=True)
+    finally:
+        world.kms.gate.set()
+    assert {type(one) for one in said} == {KmsSlow}
+    wait_for(lambda: world.ring.held() == (A,))
+    assert (world.loads, opens(await world.ring.get(A), sealed_by(world.ring.get_sync(A)))) == (2, b"x")
 
 
 def test_a_silent_kms_is_not_asked_at_every_request(world: World) -> None:

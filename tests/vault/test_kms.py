@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -17,7 +18,9 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
+from juki.config import Config as Settings
 from juki.problem import Invalid, Misconfigured
+from juki.tenancy import kms_of
 from juki.vault import (
     KeyDeleted,
     KeyDisabled,
@@ -330,6 +333,10 @@ def test_each_answer_of_aws_has_its_fault(stubbed: tuple[AwsKms, Stubber], code:
         ("ExpiredTokenException", 400),
         ("RequestExpired", 400),
         ("UnrecognizedClientException", 400),
+        ("InvalidSignatureException", 400),
+        ("InvalidClientTokenId", 403),
+        ("IncompleteSignature", 400),
+        ("MissingAuthenticationToken", 403),
     ],
 )
 def test_a_trouble_of_our_own_or_of_the_road_is_no_refusal(
@@ -368,10 +375,35 @@ def test_an_alias_lost_to_another_process_leaves_no_second_key(stubbed: tuple[Aw
     stubber.add_client_error("describe_key", "NotFoundException")
     stubber.add_response("create_key", {"KeyMetadata": {"KeyId": "k"}})
     stubber.add_client_error("create_alias", "AlreadyExistsException")
+    stubber.add_response("describe_key", {"KeyMetadata": {"KeyId": "of another"}}, {"KeyId": "alias/t"})
     stubber.add_response("schedule_key_deletion", {"KeyId": "k"}, {"KeyId": "k", "PendingWindowInDays": 7})
     with pytest.raises(AliasTaken):
         kms.create_key("t")
     stubber.assert_no_pending_responses()
+
+
+def test_an_alias_whose_first_answer_was_lost_keeps_its_key(stubbed: tuple[AwsKms, Stubber]) -> None:
+    """T11: the second attempt hears "exists already"; the key that the alias names is the one just made, and lives."""
+    kms, stubber = stubbed
+    stubber.add_client_error("describe_key", "NotFoundException")
+    stubber.add_response("create_key", {"KeyMetadata": {"KeyId": "k"}})
+    stubber.add_client_error("create_alias", "AlreadyExistsException")
+    stubber.add_response("describe_key", {"KeyMetadata": {"KeyId": "k"}}, {"KeyId": "alias/t"})
+    assert kms.create_key("t") == "k"
+    stubber.assert_no_pending_responses()
+
+
+def test_a_kms_is_given_the_time_that_the_settings_say(silent_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JUKI_KMS_TIMEOUT_SECONDS holds for each answer; three attempts are made."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    settings = Settings(
+        kms="aws:ap-northeast-1", kms_endpoint=f"http://127.0.0.1:{silent_port}", kms_timeout_seconds=0.05
+    )
+    began = time.monotonic()
+    with pytest.raises(KmsSlow):
+        kms_of(settings).decrypt("k", b"blob", CONTEXT)
+    assert time.monotonic() - began < 5
 
 
 def test_an_unreachable_kms_is_unavailable_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from litestar import Litestar
 from tests.web.counter import HIRONO, IWAKI, Browser, Town, family, settle, text_of
 
 from juki import audit
@@ -153,6 +154,23 @@ async def test_a_right_that_the_duty_lacks_is_refused_with_a_row(
     answer = await second.client.get(f"/{IWAKI}/changes/move-in", headers={"accept": "text/html"})
     assert answer.status_code == 403
     assert (await refusals(fleet, caller, IWAKI))[0][:2] == ("change.form", "access.right_missing")
+
+
+async def test_whoever_has_to_change_the_password_first_is_turned_away_with_a_row(
+    application: Litestar, iwaki: Town, fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """R-1-3.3-AUT-04: a first password opens nothing, and what it was tried on stands in the log."""
+    async with Browser(application, iwaki, terminal=2) as browser:
+        await browser.log_in("hogo", fleet.clock())
+        async with fleet.session(IWAKI, write=True) as session:
+            due = await session.execute(
+                "UPDATE {t}.staff_session SET password_due = true WHERE ended_at IS NULL AND terminal_id = %(at)s",
+                {"at": browser.terminal.id},
+            )
+        assert due == 1
+        answer = await browser.client.get(f"/{IWAKI}/api/v1/certificates/purposes")
+        assert (answer.status_code, answer.json()["code"]) == (403, "access.password_due")
+    assert (await refusals(fleet, caller, IWAKI))[0][1] == "access.password_due"
 
 
 async def _bare(browser: Browser, cookies: dict[str, str], path: str, headers: Mapping[str, str | bytes]):  # type: ignore[no-untyped-def]

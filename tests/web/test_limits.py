@@ -7,12 +7,19 @@ import re
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from litestar import Litestar, get
 from litestar.testing import AsyncTestClient
-from tests.web.counter import IWAKI, Browser
+from litestar.types import ASGIApp
+from tests.web.counter import IWAKI, Browser, Town
 
+from juki.access import terminals
+from juki.access.model import system
+from juki.app import behind_proxies
+from juki.audit import operation
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Unavailable
+from juki.tenancy import Fleet
 from juki.texts import texts
 from juki.web import Limits, Turnstile, error_handlers, problem_of, text_of
 from juki.web.limits import Pace, TooOften, check_json
@@ -215,6 +222,42 @@ async def test_a_wrong_log_in_says_no_more_than_that(application: Litestar, iwak
         browser.client.cookies.clear()
         answer = await browser.get("/login")
         assert "この端末はまだ登録されていません" in answer.text
+
+
+async def test_behind_a_proxy_each_terminal_has_its_own_tries_to_log_in(application: Litestar, clerk: Browser) -> None:
+    """R-A-3.3-AUT: whoever guesses at one terminal locks nobody else out; only the proxy named is believed about that."""
+    proxy, config = "10.0.0.5", clerk.client.app.state.fleet.config
+
+    async def tries(behind: ASGIApp, peer: str, terminal: str, times: int) -> list[int]:
+        transport = httpx.ASGITransport(app=behind, client=(peer, 1))  # pyright: ignore[reportArgumentType]  ASGI 3 either way
+        headers = ORIGIN | {"x-forwarded-for": f"192.0.2.1, {terminal}"}
+        async with httpx.AsyncClient(transport=transport, base_url=ORIGIN["origin"], headers=headers) as client:
+            return [
+                (await client.post(f"/{IWAKI}/login", data={"login": f"{terminal} {n}"})).status_code
+                for n in range(times)
+            ]
+
+    pace: Pace = application.state.pace
+    pace._tries.clear()
+    named = behind_proxies(application, msgspec.structs.replace(config, proxies=f"{proxy}, 10.1.0.0/16"))
+    assert await tries(named, proxy, "203.0.113.7", 11) == [422] * 10 + [429]
+    assert await tries(named, proxy, "203.0.113.8", 1) == [422]
+    assert await tries(named, "203.0.113.9", "203.0.113.10", 10) == [422] * 10  # no proxy: nobody speaks for others
+    assert await tries(named, "203.0.113.9", "203.0.113.11", 1) == [429]
+    assert behind_proxies(application, config) is application
+    pace._tries.clear()
+
+
+async def test_a_morning_of_enrolments_uses_up_nobodys_tries(application: Litestar, iwaki: Town, fleet: Fleet) -> None:
+    """R-1-3.3-USE-02: only wrong codes are counted."""
+    async with Browser(application, iwaki, terminal=2) as browser:
+        for _ in range(11):
+            async with operation(fleet, system(IWAKI, "test"), "terminal.offer", purpose="試験") as op:
+                code = await terminals.offer(op.work, browser.terminal.id)
+            answer = await browser.client.post(
+                f"/{IWAKI}/terminal", data={"enrol_code": code}, headers=ORIGIN, follow_redirects=False
+            )
+            assert answer.status_code == 303
 
 
 @pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "PUT", "DELETE", "PATCH", "TRACE"])

@@ -82,8 +82,9 @@ async def enrol_terminal(fleet: Fleet, code: str, enrol_code: str) -> tuple[str,
 
 async def terminal_id(fleet: Fleet, code: str, terminal_token: str) -> str | None:
     """Id of the registered terminal behind a cookie, or None."""
+    await fleet.tenant(code)  # a municipality that is not here has no keys to ask for
+    ring = await fleet.keyring.get(code)  # before the session: whoever waits for a KMS holds no connection
     async with fleet.session(code, write=True) as session:
-        ring = await fleet.keyring.get(code)
         work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
         found = await terminals.identify(work, terminal_token)
     return found.terminal_id if found else None
@@ -130,8 +131,9 @@ async def machine_token(
 async def machine_caller(fleet: Fleet, code: str, token: str) -> Caller:
     """Who presents a bearer token; NotSignedIn otherwise, with a refused row in the municipality addressed."""
     try:
+        await fleet.tenant(code)  # a municipality that is not here has no keys to ask for
+        ring = await fleet.keyring.get(code)  # before the session: whoever waits for a KMS holds no connection
         async with fleet.session(code, write=True) as session:
-            ring = await fleet.keyring.get(code)
             work = Work(session=session, ring=ring, now=fleet.clock(), by=visitor(code))
             return await machines.authenticate(work, token)
     except Refused as error:

@@ -25,9 +25,9 @@ from juki.commands.access import read_secret, read_terminal
 from juki.config import Config, load
 from juki.offboarding.model import Step
 from juki.problem import Misconfigured
-from juki.tenancy import Fleet, backup, digest, system_clock
+from juki.tenancy import Fleet, backup, digest, kms_of, system_clock
 from juki.tenancy.local import LocalServer
-from juki.vault import Kms, box, open_kms
+from juki.vault import Kms, box
 
 Answer: TypeAlias = dict[str, Any]
 Deed: TypeAlias = Callable[[Fleet, Caller, argparse.Namespace], Awaitable[Answer]]
@@ -213,7 +213,7 @@ async def _start(options: argparse.Namespace) -> None:
 
 def _run_plain(options: argparse.Namespace) -> int:
     config = _settings()
-    kms = open_kms(config.kms_spec, endpoint=config.kms_endpoint or None)
+    kms = kms_of(config)
     return _say(options, options.plain(config, kms, options))
 
 

@@ -21,8 +21,17 @@ import juki.registry.model
 from juki import registry
 from juki.commands import Commands
 from juki.config import Config, load
-from juki.tenancy import IndexedTables, Progress, SealedColumn, Turned, rotate_index, rotate_kms, rotate_root
-from juki.vault import Kms, open_kms
+from juki.tenancy import (
+    IndexedTables,
+    Progress,
+    SealedColumn,
+    Turned,
+    kms_of,
+    rotate_index,
+    rotate_kms,
+    rotate_root,
+)
+from juki.vault import Kms
 
 SEALED: Final[tuple[SealedColumn, ...]] = (
     *juki.access.model.SEALED,
@@ -104,7 +113,7 @@ def _index(options: argparse.Namespace) -> int:
 
 def _turn(options: argparse.Namespace, act: Callable[[Config, Kms, str, Callable[[Progress], None]], Turned]) -> int:
     config = load(os.environ, require=("rekey",))
-    kms = open_kms(config.kms_spec, endpoint=config.kms_endpoint or None)
+    kms = kms_of(config)
     began = time.monotonic()
     done = act(config, kms, f"os:{getpass.getuser()}", _teller(as_json=options.json))
     seconds = round(time.monotonic() - began, 2)

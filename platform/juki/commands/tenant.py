@@ -21,12 +21,12 @@ from juki.tenancy import (
     connect,
     find,
     halt,
+    kms_of,
     list_tenants,
     prepare_control,
     read_file,
     running_numbers,
 )
-from juki.vault import open_kms
 
 _STATES: Final = {
     "registered": "登録済み",
@@ -85,7 +85,7 @@ def _add(options: argparse.Namespace) -> int:
     file = read_file(options.file)
     with connect(config, "deploy") as deploy:
         prepare_control(deploy)
-        kms = open_kms(config.kms_spec, endpoint=config.kms_endpoint or None)
+        kms = kms_of(config)
         result = add(deploy, kms, file, actor=_actor())
     changed = "、".join(_DONE[step] for step in result.done) or "変更はありません"
     _print(options, msgspec.to_builtins(result), f"{file.code} {file.name}: {_STATES[result.state]}({changed})")
@@ -111,7 +111,7 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     config = load(os.environ)
     with connect(config, "deploy") as deploy:
-        findings = check(deploy, open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), options.code)
+        findings = check(deploy, kms_of(config), options.code)
     text = "\n".join(
         f"{'異常' if f.fault else '正常'}  {_CHECKED[f.what]}{': ' + f.fault if f.fault else ''}" for f in findings
     )

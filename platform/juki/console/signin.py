@@ -94,7 +94,8 @@ async def enrol(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
     form = Form(_ENROL, form_of(request))
     await fleet.tenant(code)
     pace: Pace = request.app.state.pace
-    pace.try_once(f"{code} enrol {_address(request)}")
+    key = f"{code} enrol {_address(request)}"
+    pace.try_once(key)
     if not form.check():
         return await _terminal_page(request, code, fleet, form)
     try:
@@ -104,6 +105,7 @@ async def enrol(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]
             raise
         form.wrong("enrol_code", text_of(error.code, error.status))
         return await _terminal_page(request, code, fleet, form)
+    pace.forget(key)
     answer = go(f"/{code}/login", done="enrolled")
     entrance.put_terminal(answer, fleet.config, token)
     return answer

@@ -7,6 +7,7 @@ from juki.tenancy.directory import OPEN_STATES, Settings, Tenant, TenantFile, re
 from juki.tenancy.erasing import Eraser, Inventory, Leftovers, digest
 from juki.tenancy.fleet import Connection, Fleet, bulk, check_prepared, connect, enter_write, role_of, system_clock
 from juki.tenancy.halting import halt
+from juki.tenancy.keys import kms_of
 from juki.tenancy.locks import take_lock
 from juki.tenancy.presence import order_reload
 from juki.tenancy.provisioning import Provisioned, add, change_state, find, list_tenants, prepare_control
@@ -55,6 +56,7 @@ __all__ = [
     "expected",
     "find",
     "halt",
+    "kms_of",
     "list_tenants",
     "load_tree",
     "mismatches",

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from juki.problem import JukiError
 from juki.tenancy.directory import Tenant
-from juki.tenancy.keys import PURPOSES, is_usable
+from juki.tenancy.keys import PURPOSES, is_usable, other_holder
 from juki.tenancy.migrating import applied
 from juki.tenancy.provisioning import find
 from juki.tenancy.revisions import load_tree
@@ -29,7 +29,7 @@ def check(deploy: psycopg.Connection[Row], kms: Kms, code: str) -> list[Finding]
     tenant = find(deploy, code)
     return [
         Finding(what="directory state", fault="" if tenant.state in ("active", "migrating") else tenant.state),
-        Finding(what="KMS key", fault=_key_fault(kms, tenant)),
+        Finding(what="KMS key", fault=_key_fault(deploy, kms, tenant)),
         Finding(what="wrapped roots", fault=_roots_fault(deploy, tenant)),
         Finding(what="roles and their members", fault=_roles_fault(deploy, tenant)),
         Finding(what="home and directory agree", fault=_home_fault(deploy, tenant)),
@@ -38,7 +38,9 @@ def check(deploy: psycopg.Connection[Row], kms: Kms, code: str) -> list[Finding]
     ]
 
 
-def _key_fault(kms: Kms, tenant: Tenant) -> str:
+def _key_fault(deploy: psycopg.Connection[Row], kms: Kms, tenant: Tenant) -> str:
+    if other := other_holder(deploy, tenant.code, tenant.key_id):
+        return f"shared with {other} (run `juki rotate kms` for one of them)"
     try:
         return "" if is_usable(kms, tenant.key_id) else "not enabled"
     except JukiError as e:

@@ -17,11 +17,11 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from juki.config import Config, Login, setting_of
 from juki.problem import Misconfigured, NotFound, Refused, Unavailable
 from juki.tenancy.directory import OPEN_STATES, TENANT_COLUMNS, Tenant, tenant_of
-from juki.tenancy.keys import tenant_keys
+from juki.tenancy.keys import kms_of, tenant_keys
 from juki.tenancy.presence import Presence
 from juki.tenancy.reaching import SOCKET, Connection, is_alive, reach
 from juki.tenancy.session import Row, TenantSession, problem_of, read_only
-from juki.vault import KeyRing, Kms, TenantKeys, open_kms
+from juki.vault import KeyRing, Kms, TenantKeys
 
 _ROLE_SUFFIX: Final[dict[Login, str | None]] = {
     "registry": "registry",
@@ -68,7 +68,7 @@ class Fleet:
     ) -> Fleet:
         """Connect; Unavailable `db.gone` when the database does not answer, Misconfigured what `check_prepared` says."""
         await asyncio.to_thread(check_prepared, config, login)
-        fleet = cls(config, login, kms or open_kms(config.kms_spec, endpoint=config.kms_endpoint or None), clock)
+        fleet = cls(config, login, kms or kms_of(config), clock)
         try:
             await fleet._pool.open(wait=True, timeout=config.pool_wait_seconds)
             if login in _KEY_HOLDERS:

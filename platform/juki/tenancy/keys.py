@@ -6,9 +6,10 @@ from typing import Final
 
 import psycopg
 
-from juki.problem import NotFound
+from juki.config import Config
+from juki.problem import Conflict, NotFound
 from juki.tenancy.session import Row
-from juki.vault import KeyState, Kms, TenantKeys, WrappedRoot
+from juki.vault import KeyState, Kms, TenantKeys, WrappedRoot, open_kms
 
 PURPOSES: Final = ("seal", "index", "sign")
 
@@ -50,3 +51,35 @@ def _wrapped_root(row: Row) -> WrappedRoot:
 def is_usable(kms: Kms, key_id: str) -> bool:
     """Whether the key may be used now."""
     return kms.state(key_id) is KeyState.ENABLED
+
+
+def kms_of(config: Config) -> Kms:
+    """The KMS that the settings name."""
+    return open_kms(config.kms_spec, endpoint=config.kms_endpoint or None, timeout_s=config.kms_timeout_seconds)
+
+
+def own_key(connection: psycopg.Connection[Row], kms: Kms, code: str, alias: str) -> str:
+    """The KMS key of this alias, found again or made; Conflict `tenant.key_shared` where it is another municipality's.
+
+    One key for two would open both, and go with whichever of them leaves first.
+    """
+    key_id = kms.find_key(alias) or kms.create_key(alias)
+    if other := other_holder(connection, code, key_id):
+        raise Conflict(
+            "tenant.key_shared",
+            f"the key of alias {alias} is that of municipality {other}",
+            remedy="give this municipality an alias of its own under [keys], then run again",
+        )
+    return key_id
+
+
+def other_holder(connection: psycopg.Connection[Row], code: str, key_id: str) -> str:
+    """Code of another municipality that has or had this KMS key; empty where there is none."""
+    row = connection.execute(
+        "SELECT code FROM control.tenant WHERE key_id = %(key)s AND code <> %(code)s"
+        " UNION SELECT tenant_code FROM control.wrapped_root WHERE key_id = %(key)s AND tenant_code <> %(code)s"
+        " UNION SELECT tenant_code FROM control.rotation WHERE %(key)s IN (old_key, new_key) AND tenant_code <> %(code)s"
+        " ORDER BY 1 LIMIT 1",
+        {"key": key_id, "code": code},
+    ).fetchone()
+    return str(row[0]) if row else ""

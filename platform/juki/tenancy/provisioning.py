@@ -16,7 +16,7 @@ from psycopg import sql
 
 from juki.problem import Conflict, Misconfigured, NotFound, Refused
 from juki.tenancy.directory import TENANT_COLUMNS, State, Tenant, TenantFile, settings_of, tenant_of
-from juki.tenancy.keys import PURPOSES, is_usable
+from juki.tenancy.keys import PURPOSES, is_usable, own_key
 from juki.tenancy.locks import take_lock
 from juki.tenancy.migrating import apply_all, apply_control
 from juki.tenancy.revisions import Revision, load_tree
@@ -177,7 +177,7 @@ def _settings_current(
     wanted = settings_of(file)
     if msgspec.to_builtins(tenant.settings) == wanted:
         return tenant
-    if tenant.settings.keys.alias != file.keys.alias:
+    if tenant.key_id and tenant.settings.keys.alias != file.keys.alias:
         raise Conflict("tenant.key_alias", "the key alias changes by `juki rotate kms` only")
     _refuse_shorter_retention(tenant, file)
     deploy.execute(
@@ -221,8 +221,8 @@ def _is_known(kms: Kms, key_id: str) -> bool:
 
 def _with_key(deploy: psycopg.Connection[Row], kms: Kms, tenant: Tenant, done: list[str]) -> Tenant:
     # a run that was cut after the KMS answered left a key behind: it is found by its alias, not made twice
-    alias = tenant.settings.keys.alias
-    key_id = kms.find_key(alias) or kms.create_key(alias)
+    deploy.execute("SELECT pg_advisory_xact_lock(%s, 0)", (PROVISIONING_LOCK,))  # two files with one alias meet here
+    key_id = own_key(deploy, kms, tenant.code, tenant.settings.keys.alias)
     deploy.execute(
         "UPDATE control.tenant SET key_id = %s, state = 'provisioning', changed_at = now() WHERE code = %s",
         (key_id, tenant.code),

@@ -20,7 +20,7 @@ from juki.problem import Unavailable
 from juki.tenancy import resealing
 from juki.tenancy.directory import Tenant
 from juki.tenancy.fleet import connect
-from juki.tenancy.keys import tenant_keys
+from juki.tenancy.keys import other_holder, own_key, tenant_keys
 from juki.tenancy.resealing import SealedColumn, SealedTable, tables_of
 from juki.tenancy.session import Row
 from juki.tenancy.turn import (
@@ -144,7 +144,7 @@ def _run(config: Config, kms: Kms, code: str, kind: Kind, actor: str, steps: Seq
 
 def _create_key(turn: Turn) -> None:
     alias = f"{turn.tenant.settings.keys.alias}/{turn.number}"
-    turn.new_key = turn.kms.find_key(alias) or turn.kms.create_key(alias)
+    turn.new_key = own_key(turn.connection, turn.kms, turn.tenant.code, alias)
     turn.connection.execute(
         "UPDATE control.rotation SET new_key = %s WHERE rotation_no = %s", (turn.new_key, turn.number)
     )
@@ -180,6 +180,8 @@ def _name_key(turn: Turn) -> None:
 
 def _disable_old_key(turn: Turn) -> None:
     """Disabled, not deleted: a backup taken before may still have to be read; its keeping period decides."""
+    if other_holder(turn.connection, turn.tenant.code, turn.old_key):
+        return  # a key that two had by mistake stays with the other
     if turn.kms.state(turn.old_key) is KeyState.ENABLED:
         turn.kms.disable(turn.old_key)
 

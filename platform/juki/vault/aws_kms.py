@@ -31,13 +31,12 @@ from juki.vault.faults import (
     KmsRefused,
     KmsSlow,
 )
-from juki.vault.kms import KeyState, check_window
+from juki.vault.kms import ANSWER_SECONDS, KeyState, check_window
 
 if TYPE_CHECKING:
     from types_boto3_kms import KMSClient
 
 CONNECT_TIMEOUT_S: Final = 1.0
-READ_TIMEOUT_S: Final = 2.0
 ATTEMPTS_MAX: Final = 3
 
 _STATES: Final = {
@@ -61,6 +60,12 @@ _FAULTS: Final[dict[str, type[JukiError]]] = {
     "ExpiredTokenException": KmsGone,
     "RequestExpired": KmsGone,
     "UnrecognizedClientException": KmsGone,
+    "InvalidClientTokenId": KmsGone,
+    "InvalidSignatureException": KmsGone,  # what AWS says to a clock that is minutes off
+    "IncompleteSignature": KmsGone,
+    "IncompleteSignatureException": KmsGone,
+    "MissingAuthenticationToken": KmsGone,
+    "MissingAuthenticationTokenException": KmsGone,
 }
 _AGAIN: Final = "check the way to the KMS and JUKI_KMS_ENDPOINT, then try again; nothing was changed"
 _POLICY: Final = "check the key's policy and the role of this process in AWS"
@@ -74,8 +79,15 @@ _REMEDIES: Final = {
 class AwsKms:
     """A `Kms` in AWS. Credentials come from the environment of the process (a role), never from settings."""
 
-    def __init__(self, region: str, endpoint: str | None = None, *, client: KMSClient | None = None) -> None:
-        self._client = client or _connect(region, endpoint)
+    def __init__(
+        self,
+        region: str,
+        endpoint: str | None = None,
+        *,
+        timeout_s: float = ANSWER_SECONDS,
+        client: KMSClient | None = None,
+    ) -> None:
+        self._client = client or _connect(region, endpoint, timeout_s)
 
     def create_key(self, alias: str) -> str:
         """Make a key and name it. Raises AliasTaken, leaving no second key behind."""
@@ -86,8 +98,9 @@ class AwsKms:
             try:
                 self._client.create_alias(AliasName=_alias(alias), TargetKeyId=key_id)
             except ClientError:
-                self._client.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
-                raise
+                if self.find_key(alias) != key_id:  # a first answer lost on the way: the second says that it exists
+                    self._client.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+                    raise
         except (ClientError, BotoCoreError) as error:
             self._fail(error)
         return key_id
@@ -174,9 +187,9 @@ class AwsKms:
         raise _FAULTS.get(code, KmsGone if _status(error) >= 500 else KmsRefused)(detail=code) from error
 
 
-def _connect(region: str, endpoint: str | None) -> KMSClient:
+def _connect(region: str, endpoint: str | None, timeout_s: float) -> KMSClient:
     try:
-        return _client(region, endpoint)
+        return _client(region, endpoint, timeout_s)
     except (ValueError, BotoCoreError) as error:  # an address or a region of a shape that none has
         raise Misconfigured(
             "config.wrong",
@@ -185,15 +198,15 @@ def _connect(region: str, endpoint: str | None) -> KMSClient:
         ) from None
 
 
-def _client(region: str, endpoint: str | None) -> KMSClient:
+def _client(region: str, endpoint: str | None, timeout_s: float) -> KMSClient:
     sdk: Any = boto3  # only the KMS stubs are installed; the overloads of the other services are unknown to a checker
     return sdk.client(
         "kms",
         region_name=region,
         endpoint_url=endpoint,
         config=BotoConfig(
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
+            connect_timeout=min(CONNECT_TIMEOUT_S, timeout_s),
+            read_timeout=timeout_s,
             retries={"max_attempts": ATTEMPTS_MAX, "mode": "standard"},
         ),
     )

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from juki.problem import JukiError, Misconfigured, Unavailable
-from juki.vault.faults import Purged
+from juki.vault.faults import KmsSlow, Purged
 from juki.vault.indexer import Indexer
 from juki.vault.kms import Kms
 from juki.vault.ring import Spending, TenantRing
@@ -32,6 +32,7 @@ log = logging.getLogger("juki.vault")
 TENANTS_MAX: Final = 2048  # 1,741 municipalities, with room
 _LOADERS: Final = 4
 _RETRIES_PER_TTL: Final = 20
+_PATIENCE_SECONDS: Final = 0.5
 
 Loader = Callable[[str], TenantKeys]
 Monotonic = Callable[[], float]
@@ -79,6 +80,7 @@ class KeyRing:
         self._epochs: dict[str, int] = {}
         self._generations: dict[str, int] = {}
         self._alive: dict[str, weakref.WeakSet[TenantRing]] = {}
+        self._slow: set[str] = set()  # whose last load ran out of time
         self._guard = threading.Lock()
         self._spending = Spending()
         self._workers = ThreadPoolExecutor(_LOADERS, thread_name_prefix="keyring")
@@ -88,7 +90,19 @@ class KeyRing:
         held = self._held.get(tenant)
         if held is not None and self._clock() - held.loaded_at < self._ttl_s:
             return held.ring
-        return self._renewing(tenant) or await asyncio.shield(asyncio.wrap_future(self._start(tenant)))
+        return self._renewing(tenant) or await self._loaded(tenant)
+
+    async def _loaded(self, tenant: str) -> TenantRing:
+        """The ring from the one load under way. Where the last one ran out of time, few wait long for the next: requests
+        that pile up for one silent KMS would take the room of everybody else's."""
+        loading = asyncio.shield(asyncio.wrap_future(self._start(tenant)))
+        if tenant not in self._slow:
+            return await loading
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await loading
+        except TimeoutError:
+            raise KmsSlow(detail="it ran out of time before, and the next try is under way") from None
 
     def get_sync(self, tenant: str) -> TenantRing:
         """`get` for a thread without an event loop."""
@@ -188,6 +202,8 @@ class KeyRing:
             Misconfigured,
         ) as fault:  # an outage, be it of our own credentials: the municipality said nothing
             log.warning("keys of %s not renewed: %s", tenant, fault.code)
+            if isinstance(fault, KmsSlow):
+                self._slow.add(tenant)
             if before is not None and started - before.loaded_at >= 2 * self._ttl_s:
                 self._drop(tenant, epoch)
             raise
@@ -203,6 +219,7 @@ class KeyRing:
             if current and self._generations.get(tenant, 0) == generation:
                 self._make_room(tenant)
                 self._held[tenant] = held
+                self._slow.discard(tenant)
                 self._alive.setdefault(tenant, weakref.WeakSet()).add(held.ring)
                 if before is not None:
                     before.forget()  # rings have copies of their own

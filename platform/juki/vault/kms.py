@@ -17,6 +17,7 @@ Clock = Callable[[], dt.datetime]
 
 DELETION_DAYS_MIN: Final = 7
 DELETION_DAYS_MAX: Final = 30
+ANSWER_SECONDS: Final = 2.0
 
 
 class KeyState(StrEnum):
@@ -82,8 +83,10 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def open_kms(spec: str, *, endpoint: str | None = None, clock: Clock = utc_now) -> Kms:
-    """`local:PATH` or `aws:REGION` as a client. Raises Misconfigured `vault.kms_spec`."""
+def open_kms(
+    spec: str, *, endpoint: str | None = None, timeout_s: float = ANSWER_SECONDS, clock: Clock = utc_now
+) -> Kms:
+    """`local:PATH` or `aws:REGION` as a client; `timeout_s` for each answer. Raises Misconfigured `vault.kms_spec`."""
     scheme, _, rest = spec.partition(":")
     if scheme == "local" and rest:
         from juki.vault.local_kms import LocalKms
@@ -92,7 +95,7 @@ def open_kms(spec: str, *, endpoint: str | None = None, clock: Clock = utc_now) 
     if scheme == "aws" and rest:
         from juki.vault.aws_kms import AwsKms  # boto3 costs 0.3 s to import; a local process never pays it
 
-        return AwsKms(rest, endpoint)
+        return AwsKms(rest, endpoint, timeout_s=timeout_s)
     raise Misconfigured(
         "vault.kms_spec", f"JUKI_KMS is {spec}", remedy="write local:PATH or aws:REGION, for example local:.juki/kms"
     )

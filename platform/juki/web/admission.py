@@ -158,6 +158,7 @@ async def _check_right(request: AnyRequest, caller: Caller, opt: Mapping[str, An
     right = str(opt["right"])
     action = str(opt["action"])
     if caller.password_due and right != SELF:
+        await _turn_away(request.app.state.fleet, caller.tenant, caller, action, "access.password_due")
         raise Refused("access.password_due", "the password must be changed first")
     if right == SELF or any(caller.may(one) for one in right.split("|")):
         return
