@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from juki.registry.model import (
     Amend,
     Birth,
     Cancel,
+    Change,
     Correct,
     Death,
     HeadChange,
@@ -466,6 +468,35 @@ async def test_the_head_changes_and_every_member_carries_the_new_name(desk: Desk
         (head, 2, "主変更　花子"),
         (child, 3, "主変更　花子"),
     ]
+
+
+@pytest.mark.parametrize("how", ["death", "move_out", "relocate", "head_change"])
+async def test_nobody_keeps_in_silence_a_relationship_that_was_said_of_the_head_who_is_gone(
+    desk: Desk, other_desk: Desk, how: str
+) -> None:
+    """標準仕様書 1.1, item 6: the son follows as head, and the form leaves his mother's 続柄 blank; she is not his 妻."""
+    for here in (desk, other_desk):
+        setai_no, (head, wife, child) = await _family(here, f"継{how}".replace("_", ""))
+        day = RegistryDate(2026, 11, 16)
+        follows = (Position(atena_no=child, relationship="世帯主"),)
+        forms: dict[str, Callable[..., Change]] = {
+            "death": lambda p, head=head, day=day: Death(occurred_on=day, atena_no=head, positions=p),
+            "move_out": lambda p, head=head, day=day: MoveOut(
+                occurred_on=day, atena_nos=(head,), destination=Place(text="東京都"), positions=p
+            ),
+            "relocate": lambda p, head=head, day=day: Relocate(
+                occurred_on=day, atena_nos=(head,), address=NEW_HOME, positions=p
+            ),
+            "head_change": lambda p, setai_no=setai_no, head=head, day=day: HeadChange(
+                occurred_on=day, household=setai_no, positions=(*p, Position(atena_no=head, relationship="父"))
+            ),
+        }
+        with pytest.raises(Invalid) as caught:
+            await here.enter(forms[how](follows))
+        assert caught.value.fields == {"alert.registry.relationship_kept": "registry.relationship_kept"}
+        await here.make(forms[how]((*follows, Position(atena_no=wife, relationship="母"))))
+        held = {m.atena_no: m.basic.relationship for m in await _members(here, setai_no) if m.basic}
+        assert (held[child], held[wife]) == ("世帯主", "母")
 
 
 async def test_a_household_splits_and_merges_at_one_address(desk: Desk) -> None:
