@@ -499,6 +499,35 @@ async def test_nobody_keeps_in_silence_a_relationship_that_was_said_of_the_head_
         assert (held[child], held[wife]) == ("世帯主", "母")
 
 
+async def test_nobody_joins_in_silence_a_household_that_is_known_to_leave(desk: Desk, other_desk: Desk) -> None:
+    """出生, 転居, 転入: a newborn whose family has told that it leaves would stay behind alone, as 世帯主."""
+    for here in (desk, other_desk):
+        setai_no, people = await _family(here, "先転出")
+        (guest,) = (await here.make(family(newcomer("客人　某", "世帯主")), namesake="別人")).new_atena_nos
+        day, home = RegistryDate(2026, 11, 18), (await here.read(people[0])).address.address
+        leaves = MoveOut(
+            occurred_on=RegistryDate(2026, 11, 28), atena_nos=tuple(people), destination=Place(text="東京都")
+        )
+        await here.make(leaves)
+        baby = Newcomer(
+            name="先転出　赤", name_kana="センテンシュツ　アカ", birth=day, relationship="子",
+            registered_domicile="福島県いわき市", family_head="先転出　一郎",
+        )  # fmt: skip
+        cousin = newcomer("先転出　従", "縁故者")
+        joins: tuple[Change, ...] = (
+            Birth(occurred_on=day, setai_no=setai_no, person=baby),
+            family(cousin, day=dt.date(2026, 11, 18), setai_no=setai_no),
+            Relocate(
+                occurred_on=day, atena_nos=(guest,), address=home, setai_no=setai_no,
+                positions=(Position(atena_no=guest, relationship="同居人"),),
+            ),
+        )  # fmt: skip
+        for change in joins:
+            with pytest.raises(Invalid) as caught:
+                await here.enter(change)
+            assert "registry.household_leaves" in caught.value.fields.values()
+
+
 async def test_a_household_splits_and_merges_at_one_address(desk: Desk) -> None:
     """世帯分離, 世帯合併: nobody's address changes."""
     setai_no, (head, wife, child) = await _family(desk, "分離")

@@ -208,6 +208,18 @@ def check_resident(scene: Scene, atena_no: str, day: dt.date, field: str) -> Fin
     return Findings()
 
 
+def check_joined(scene: Scene, setai_no: str, day: dt.date) -> Findings:
+    """The household that somebody joins must be there on the day; whoever would be left in it alone by what is known already
+    is an alert, for a child or a guest becomes 世帯主 by it.
+    """
+    members = scene.members(setai_no, day)
+    if not members:
+        return error("registry.unknown_household", "setai_no")
+    last = [scene.now(atena_no) for atena_no in members]
+    stays = any(v is not None and v.status is Status.RESIDENT and v.setai_no == setai_no for v in last)
+    return Findings() if stays else alert("registry.household_leaves", "setai_no")
+
+
 def check_positions(scene: Scene, positions: Iterable[Position], households: Iterable[str], day: dt.date) -> Findings:
     """続柄 is given to whoever lives in the households of the form on that day, and to nobody else."""
     members = {atena_no for setai_no in households for atena_no in scene.members(setai_no, day)}
