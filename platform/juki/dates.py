@@ -250,7 +250,9 @@ def wareki(date: RegistryDate) -> str:
 def western(date: RegistryDate) -> str:
     """西暦 as printed for a foreign resident: 1980年4月1日."""
     if date.year <= 0 or date.note:
-        return date.note or "年月日不詳"
+        return date.note or ("" if date == OPEN_START else "年月日不詳")
+    if date.year >= 9999:
+        return ""
     if not date.month:
         return f"{date.year}年月日不詳"
     if not date.day:

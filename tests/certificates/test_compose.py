@@ -12,7 +12,7 @@ import pytest
 
 from juki.certificates.compose import OMITTED, Office, Sheet, compose, disclosed_items, fiscal_year, label
 from juki.certificates.model import Application, CertificateKind, Item
-from juki.dates import RegistryDate
+from juki.dates import OPEN_END, RegistryDate
 from juki.registry import changes
 from juki.registry.model import (
     Drawn,
@@ -163,6 +163,20 @@ def test_dates_are_western_for_a_foreign_birth_and_as_written_where_unknown(
     other = foreign(1)
     printed = dict(compose(application(other), Household(setai_no="9", members=(other,)), office, now=now).words())
     assert printed["生年月日"] == "1988年2月29日"
+
+
+def test_a_period_of_stay_without_an_end_prints_no_day_of_the_year_9999(
+    foreign: Callable[..., Record], application: Callable[..., Application], office: Office, now: dt.datetime
+) -> None:
+    """R-1-B2-DAT-02, item 68: an extract writes the open end as 9999-12-31, which is no day that anybody was given."""
+    person = foreign(1)
+    for end, printed in ((OPEN_END, "＊＊＊"), (RegistryDate(2031, 4, 15), "2031年4月15日")):
+        held = msgspec.structs.replace(
+            person, foreigner=msgspec.structs.replace(person.foreigner, residence_expires=end)
+        )
+        asked = application(held, items=(Item.RESIDENCE,))
+        words = dict(compose(asked, Household(setai_no="9", members=(held,)), office, now=now).words())
+        assert words["在留期間の満了の日"] == printed
 
 
 def test_the_number_names_day_place_counter_printer_and_count(

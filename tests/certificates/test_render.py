@@ -65,6 +65,17 @@ def _differ(one: Image.Image, other: Image.Image) -> bool:
     return ImageChops.difference(one, other).getbbox() is not None
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_remarks_of_several_lines_are_printed_line_by_line(
+    end: str, sheet: Callable[..., Sheet], japanese: Callable[..., Record], office: Office, now: dt.datetime
+) -> None:
+    """様式 20.1.1, item 33: 備考 may have lines, and a browser ends them with two characters."""
+    record = japanese(1, notes=Notes(remarks=f"令和元年5月1日転居{end}令和2年4月1日氏名の字体を修正"))
+    pdf = render.certificate(sheet(record, items=(Item.REMARKS,)), office, (LABEL,), mark="00", now=now)
+    words = PdfReader(io.BytesIO(pdf)).pages[0].extract_text().split()
+    assert {"令和元年5月1日転居", "令和2年4月1日氏名の字体を修正"} <= set(words)
+
+
 # --- glyphs -------------------------------------------------------------------------------------------------------
 
 

@@ -162,6 +162,33 @@ def test_the_copy_of_somebody_who_lives_with_a_person_held_back_goes_to_no_stran
     assert (verdict.refusal, verdict.notice) == (NOT_AVAILABLE if notice else "", notice)
 
 
+@pytest.mark.parametrize(
+    ("lives_here", "under_the_same", "refusal"),
+    [(True, False, ""), (False, True, ""), (False, False, NOT_AVAILABLE)],
+)
+def test_whoever_was_left_behind_is_not_shown_by_a_housemate_where_a_protected_person_went(
+    japanese: Callable[..., Record],
+    application: Callable[..., Application],
+    lives_here: bool,
+    under_the_same: bool,
+    refusal: str,
+) -> None:
+    """支援措置, R-1-B2-DAT-04: 除票 and 異動前住所 of a child tell where its mother lives; who lives with her knows."""
+    father, mother, child = japanese(1), japanese(2), japanese(3)
+    requester = Requester(
+        name=father.basic.name if father.basic else "", identity=IdentityCheck.PHOTO, atena_no=father.atena_no
+    )
+    measure = Guard(protected=True, co_protected=frozenset({father.atena_no} if under_the_same else ()))
+    verdict = judge(
+        application(child, relation=Relation.HOUSEHOLD, requester=requester),
+        (child,),
+        household=frozenset({father.atena_no, child.atena_no, *((mother.atena_no,) if lives_here else ())}),
+        guards={mother.atena_no: measure},
+        rights=RIGHTS,
+    )
+    assert verdict.refusal == refusal
+
+
 def test_a_right_is_needed_for_its_item_and_for_no_other(japanese: Callable[..., Record]) -> None:
     """R-1-3.3-PRV-01: with every right but one only that item is refused; with exactly that one it is printed."""
     for item, right in ((Item.MY_NUMBER, "resident.my_number"), (Item.RESIDENT_CODE, "resident.code")):

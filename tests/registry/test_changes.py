@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from juki.registry.model import (
     Amend,
     Birth,
     Cancel,
+    Change,
     Correct,
     Death,
     HeadChange,
@@ -466,6 +468,64 @@ async def test_the_head_changes_and_every_member_carries_the_new_name(desk: Desk
         (head, 2, "主変更　花子"),
         (child, 3, "主変更　花子"),
     ]
+
+
+@pytest.mark.parametrize("how", ["death", "move_out", "relocate", "head_change"])
+async def test_nobody_keeps_in_silence_a_relationship_that_was_said_of_the_head_who_is_gone(
+    desk: Desk, other_desk: Desk, how: str
+) -> None:
+    """標準仕様書 1.1, item 6: the son follows as head, and the form leaves his mother's 続柄 blank; she is not his 妻."""
+    for here in (desk, other_desk):
+        setai_no, (head, wife, child) = await _family(here, f"継{how}".replace("_", ""))
+        day = RegistryDate(2026, 11, 16)
+        follows = (Position(atena_no=child, relationship="世帯主"),)
+        forms: dict[str, Callable[..., Change]] = {
+            "death": lambda p, head=head, day=day: Death(occurred_on=day, atena_no=head, positions=p),
+            "move_out": lambda p, head=head, day=day: MoveOut(
+                occurred_on=day, atena_nos=(head,), destination=Place(text="東京都"), positions=p
+            ),
+            "relocate": lambda p, head=head, day=day: Relocate(
+                occurred_on=day, atena_nos=(head,), address=NEW_HOME, positions=p
+            ),
+            "head_change": lambda p, setai_no=setai_no, head=head, day=day: HeadChange(
+                occurred_on=day, household=setai_no, positions=(*p, Position(atena_no=head, relationship="父"))
+            ),
+        }
+        with pytest.raises(Invalid) as caught:
+            await here.enter(forms[how](follows))
+        assert caught.value.fields == {"alert.registry.relationship_kept": "registry.relationship_kept"}
+        await here.make(forms[how]((*follows, Position(atena_no=wife, relationship="母"))))
+        held = {m.atena_no: m.basic.relationship for m in await _members(here, setai_no) if m.basic}
+        assert (held[child], held[wife]) == ("世帯主", "母")
+
+
+async def test_nobody_joins_in_silence_a_household_that_is_known_to_leave(desk: Desk, other_desk: Desk) -> None:
+    """出生, 転居, 転入: a newborn whose family has told that it leaves would stay behind alone, as 世帯主."""
+    for here in (desk, other_desk):
+        setai_no, people = await _family(here, "先転出")
+        (guest,) = (await here.make(family(newcomer("客人　某", "世帯主")), namesake="別人")).new_atena_nos
+        day, home = RegistryDate(2026, 11, 18), (await here.read(people[0])).address.address
+        leaves = MoveOut(
+            occurred_on=RegistryDate(2026, 11, 28), atena_nos=tuple(people), destination=Place(text="東京都")
+        )
+        await here.make(leaves)
+        baby = Newcomer(
+            name="先転出　赤", name_kana="センテンシュツ　アカ", birth=day, relationship="子",
+            registered_domicile="福島県いわき市", family_head="先転出　一郎",
+        )  # fmt: skip
+        cousin = newcomer("先転出　従", "縁故者")
+        joins: tuple[Change, ...] = (
+            Birth(occurred_on=day, setai_no=setai_no, person=baby),
+            family(cousin, day=dt.date(2026, 11, 18), setai_no=setai_no),
+            Relocate(
+                occurred_on=day, atena_nos=(guest,), address=home, setai_no=setai_no,
+                positions=(Position(atena_no=guest, relationship="同居人"),),
+            ),
+        )  # fmt: skip
+        for change in joins:
+            with pytest.raises(Invalid) as caught:
+                await here.enter(change)
+            assert "registry.household_leaves" in caught.value.fields.values()
 
 
 async def test_a_household_splits_and_merges_at_one_address(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from tests.registry.conftest import Desk, family, newcomer
 
@@ -221,6 +222,56 @@ async def test_a_family_that_leaves_and_keeps_to_itself_is_told_of_as_little(
     )  # fmt: skip
     verdict = await desk.do(clerk, lambda op: certificates.check(op, asked))
     assert verdict.refusal == "certificates.not_available"
+    left_behind = msgspec.structs.replace(
+        asked,
+        relation=Relation.HOUSEHOLD,
+        requester=Requester(name="転出　父", identity=IdentityCheck.PHOTO, atena_no=father),
+    )
+    verdict = await desk.do(clerk, lambda op: certificates.check(op, left_behind))
+    assert verdict.refusal == "certificates.not_available"
+
+
+@pytest.mark.parametrize(
+    ("relation", "printed"),
+    [
+        (Relation.SELF, True),
+        (Relation.OFFICIAL, True),
+        (Relation.HOUSEHOLD, False),
+        (Relation.AGENT, False),
+        (Relation.THIRD, False),
+    ],
+)
+async def test_the_paper_of_a_child_who_came_back_does_not_tell_where_the_mother_lives(
+    desk: Desk, caller: Callable[..., Caller], relation: Relation, printed: bool
+) -> None:
+    """R-1-B2-DAT-04, R-1-B2-DAT-05: 異動前住所 of the child is the address at which she lives still."""
+    people = [newcomer("帰宅　父", "世帯主"), newcomer("帰宅　母", "妻"), newcomer("帰宅　子", "子")]
+    father, mother, child = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    away = Relocate(
+        occurred_on=from_date(dt.date(2026, 11, 10)), atena_nos=(mother, child), address=ELSEWHERE,
+        positions=(Position(atena_no=mother, relationship="世帯主"), Position(atena_no=child, relationship="子")),
+    )  # fmt: skip
+    await desk.make(away)
+    back = Relocate(
+        occurred_on=from_date(dt.date(2026, 11, 15)), atena_nos=(child,), address=Place(text=HOME, postal="9700000"),
+        setai_no=(await desk.read(father)).setai_no, positions=(Position(atena_no=child, relationship="子"),),
+    )  # fmt: skip
+    await desk.make(back)
+    assert (await desk.read(child)).address.moved_within_from == ELSEWHERE
+    clerk = caller("resident.read", "certificate.issue")
+    asked = Application(
+        relation=relation,
+        requester=Requester(
+            name="請求　人", identity=IdentityCheck.PHOTO, authority="委任状", organisation="裁判所",
+            atena_no=child if relation is Relation.SELF else father,
+        ),
+        persons=(child,), purpose="claim", purpose_detail="債権の保全", ground="債権の保全",
+    )  # fmt: skip
+    assert (await desk.do(clerk, lambda op: certificates.check(op, asked))).is_allowed
+    await _protect(desk, mother)
+    verdict = await desk.do(clerk, lambda op: certificates.check(op, asked))
+    assert verdict.refusal == ("" if printed else "certificates.not_available")
+    assert ("certificates.warn_protected_home" in verdict.warnings) is printed
 
 
 async def test_the_home_is_told_again_from_the_day_on_which_she_lives_elsewhere(

@@ -21,6 +21,7 @@ from juki.registry.change import (
     Correct,
     Document,
     NumberSource,
+    Position,
     Reception,
     Source,
 )
@@ -208,6 +209,33 @@ def test_members_stand_in_the_order_of_the_register(row: dict[str, Any]) -> None
         for i, (relationship, birth) in enumerate(row["世帯員"])
     ]
     assert [f"{m.basic.relationship} {m.basic.birth.iso()}" for m in order(members) if m.basic] == row["順"]
+
+
+@pytest.mark.parametrize("row", table("tsuzukigara")["世帯主の交替"])
+def test_a_relationship_that_was_said_of_the_old_head_is_looked_at_again(row: dict[str, str]) -> None:
+    """標準仕様書 1.1, item 6: 続柄 is to the 世帯主; to a child that heads the household the mother is no 妻."""
+
+    def version(atena_no: str, relationship: str, **more: Any) -> Record:
+        given: dict[str, Any] = {
+            "version_no": 1, "setai_no": "1", "member_order": 1, "status": Status.RESIDENT, "kind": Kind.JAPANESE,
+            "is_head": relationship == "世帯主", "valid_from": dt.date(2026, 4, 1),
+            "basic": Basic(name="続柄　某", birth=dates.RegistryDate(1980, 4, 1), relationship=relationship),
+        }  # fmt: skip
+        return Record(atena_no=atena_no, **(given | more))
+
+    day = {"version_no": 2, "valid_from": dt.date(2026, 11, 20)}
+    before = (version("1", "世帯主"), version("2", row["新世帯主"]), version("3", row["続柄"]))
+    scene = Scene(today=dt.date(2026, 11, 20), records={record.atena_no: (record,) for record in before})
+    fresh = (
+        version("1", "世帯主", status=Status.DECEASED, **day | {"is_head": False}),
+        version("2", "世帯主", **day),
+        version("3", row["続柄"], **day),
+    )
+    unsaid, said = ((), (Position(atena_no="3", relationship=row["続柄"]),))
+    found = rules.check_kept_relationships(scene, fresh, unsaid)
+    assert [a.code for a in found.alerts] == (["registry.relationship_kept"] if row["結果"] == "確認" else [])
+    assert not found.errors
+    assert rules.check_kept_relationships(scene, fresh, said) == Findings()
 
 
 @pytest.mark.parametrize("row", table("shien_sochi")["期間"])

@@ -281,7 +281,8 @@ def _remarks(record: Record, asked: frozenset[Item]) -> Field:
 
 
 def _field(item: str, label: str, value: str, chosen: bool = True) -> Field:
-    return Field(item=item, label=label, value=(value.strip() or ABSENT) if chosen else OMITTED)
+    lines = value.strip().replace("\r\n", "\n")  # 備考 of several lines, as a browser or an extract writes them
+    return Field(item=item, label=label, value=(lines or ABSENT) if chosen else OMITTED)
 
 
 def _held(group: Group | None) -> Group:

@@ -99,7 +99,7 @@ async def _again(op: Operation, found: store.ApplicationRow, earlier: list[store
     """
     asked, application_no = found.held.application, found.application_no
     subject = await watched(op, asked)
-    if notice := held_back(asked, subject.records, subject.guards):
+    if notice := held_back(asked, subject.records, subject.guards, subject.together):
         ensure_allowed(op, Verdict(refusal=NOT_AVAILABLE, notice=notice))
     pdf = await store.spooled(op, application_no)
     if pdf is None:

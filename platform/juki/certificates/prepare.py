@@ -114,7 +114,7 @@ async def gather(op: Operation, application: Application) -> Subject:
 
 
 async def watched(op: Operation, application: Application) -> Subject:
-    """Who is on a paper and what stands over them now, without reading a single item."""
+    """Who is on a paper and what stands over them and those whose home it shows, without any of its items."""
     return await _subject(op, application, ())
 
 

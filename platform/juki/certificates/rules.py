@@ -101,7 +101,7 @@ def judge(
     rights: frozenset[str],
 ) -> Verdict:
     """交付の可否 of a whole application. `household` holds the 宛名番号 of all who share the 世帯番号, `guards` what stands
-    over each of them.
+    over each of them and over whoever else's home the paper shows.
 
     Looks only at confirmed records: a 仮登録 is not among them, so the state before it is what is judged and printed.
     """
@@ -117,7 +117,7 @@ def judge(
         return Verdict(refusal=NOT_AVAILABLE, notice="certificates.clerk_unknown")
     if mismatch := _mismatch(application, records, household):
         return Verdict(refusal=mismatch, fields={"relation": mismatch})
-    if notice := held_back(application, records, guards):
+    if notice := held_back(application, records, guards, household):
         return Verdict(refusal=NOT_AVAILABLE, notice=notice)
     home = _kept_home(records, guards)
     warnings = [_HOME_WARNING[home]] if home else []
@@ -133,9 +133,19 @@ def judge(
     return Verdict(warnings=tuple(dict.fromkeys(warnings)))
 
 
-def held_back(application: Application, records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
+def held_back(
+    application: Application, records: Sequence[Record], guards: Mapping[str, Guard], household: frozenset[str]
+) -> str:
     """Notice for the clerk where protection or suppression stands against this paper, empty where none does."""
-    if application.relation in _STRANGERS and (home := _kept_home(records, guards)):
+    home = ""
+    if application.relation in _STRANGERS:
+        home = _kept_home(records, guards)
+    elif application.relation is Relation.HOUSEHOLD:
+        # Who lives with that person knows where; who was left behind, or took a child in, must not read it here.
+        asker = application.requester.atena_no
+        away = {a: guard for a, guard in guards.items() if a not in household and asker not in guard.co_protected}
+        home = _kept_home(records, away)
+    if home:
         return _HOME_NOTICE[home]
     found = (_guarded(application, record, guards.get(record.atena_no, Guard())) for record in records)
     return next((notice for notice in found if notice), "")
@@ -144,7 +154,8 @@ def held_back(application: Application, records: Sequence[Record], guards: Mappi
 def _kept_home(records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
     """`protected` or `suppressed` where the paper shows the home of somebody else who keeps it, empty where it does not.
 
-    Who lives with such a person shows where that person lives, and who the 世帯主 is.
+    Who lives with such a person shows where that person lives, and who the 世帯主 is; who lived with them, by 異動前住所 or
+    転出先.
     """
     found = {record.atena_no for record in records}
     kept = [guard for atena_no, guard in guards.items() if atena_no not in found and guard.keeps_home]

@@ -26,8 +26,7 @@ def check(change: Birth, scene: Scene, code_rule: str) -> Findings:
         parts.append(rules.error("registry.birth_not_occurred", "person.birth"))
     if person.my_number or person.resident_code or person.returning_atena_no:
         parts.append(rules.error("registry.number_not_yet", "person.my_number"))
-    if not scene.members(change.setai_no, day):
-        parts.append(rules.error("registry.unknown_household", "setai_no"))
+    parts.append(rules.check_joined(scene, change.setai_no, day))
     if scene.namesakes.get("person"):
         parts.append(rules.alert("registry.namesake", "person"))
     return rules.total((*parts, rules.check_holders(scene, {})))

@@ -32,8 +32,8 @@ def check(change: HeadChange, scene: Scene) -> Findings:
         parts.append(rules.error("registry.not_for_reason", "setai_no"))
     if change.reason in ("household_merge", "household_move") and not change.setai_no:
         parts.append(rules.error("registry.required", "setai_no"))
-    if change.setai_no and not scene.members(change.setai_no, day):
-        parts.append(rules.error("registry.unknown_household", "setai_no"))
+    if change.setai_no:
+        parts.append(rules.check_joined(scene, change.setai_no, day))
     known = {**members, **(scene.members(change.setai_no, day) if change.setai_no else {})}
     if any(p.atena_no not in known for p in change.positions):
         parts.append(rules.error("registry.not_a_member", "positions"))

@@ -45,9 +45,28 @@ async def known_at_home(op: Operation, setai_nos: Collection[str]) -> list[Recor
 
 
 async def living_with(op: Operation, records: Collection[Record]) -> frozenset[str]:
-    """宛名番号 of everyone whose home one of the records shows."""
-    known = await known_at_home(op, {record.setai_no for record in records})
-    return frozenset(other.atena_no for other in known if any(shares_home(record, other) for record in records))
+    """宛名番号 of everyone whose home a paper of the records shows, as 住所 or as 異動前住所."""
+    shown = [*records, *await _left_behind(op, records)]
+    known = await known_at_home(op, {record.setai_no for record in shown})
+    return frozenset(other.atena_no for other in known if any(shares_home(record, other) for record in shown))
+
+
+async def _left_behind(op: Operation, records: Collection[Record]) -> list[Record]:
+    """The versions of the time in the household whose address is 異動前住所 today: whoever stayed there lives there still.
+
+    Where an incumbent wrote that address otherwise than the version itself, every version counts.
+    """
+    today = today_in_japan(op.now)
+    rows = await store.rows_of(op.session, [record.atena_no for record in records])
+    found: list[Record] = []
+    for _, own in groupby(rows, lambda row: row[0]):
+        line = timeline(store.open_record(op.ring, row, ("address",)) for row in own)
+        held = in_force(line, today)
+        if held is None or held.address is None or held.address.moved_within_from == Place():
+            continue
+        there = [v for v in line if v.address is not None and v.address.address == held.address.moved_within_from]
+        found += there or line
+    return found
 
 
 class Kept(Personal, frozen=True, kw_only=True):

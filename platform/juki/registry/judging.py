@@ -12,7 +12,17 @@ from juki.dates import today_in_japan
 from juki.problem import Invalid
 from juki.registry import changes, find, protect, rules, store
 from juki.registry.cancel import cancelling_reason
-from juki.registry.change import Cancel, Change, Death, Findings, MoveIn, MoveOut, Reception, Relocate
+from juki.registry.change import (
+    Cancel,
+    Change,
+    Death,
+    Findings,
+    HeadChange,
+    MoveIn,
+    MoveOut,
+    Reception,
+    Relocate,
+)
 from juki.registry.index import numbers_of
 from juki.registry.measures import Level, Process
 from juki.registry.resident import GROUPS, Record, Status
@@ -131,7 +141,11 @@ async def judge(
         return rules.total((found, rules.error("registry.nothing_changes", "occurred_on"))), ()
     head_gone = isinstance(change, Death | MoveOut | Relocate)
     restored = await _check_restored(op, scene, fresh) if isinstance(change, Cancel) else Findings()
-    return rules.total((found, restored, rules.check_outcome(scene, fresh, head_gone=head_gone))), fresh
+    outcome = rules.check_outcome(scene, fresh, head_gone=head_gone)
+    kept = Findings()
+    if isinstance(change, Relocate | Death | MoveOut | HeadChange) and not outcome.errors:
+        kept = rules.check_kept_relationships(scene, fresh, change.positions)
+    return rules.total((found, restored, outcome, kept)), fresh
 
 
 async def _check_restored(op: Operation, scene: Scene, fresh: tuple[Record, ...]) -> Findings:

@@ -67,6 +67,15 @@ def _rank(terms: tuple[str, ...]) -> tuple[int, int]:
     return (6 if first in ("父", "母") else 7 if first not in SPOUSES else 8, len(terms))
 
 
+def stays_right(member: Record, new_head: Record | None) -> bool:
+    """True where the 続柄 of a member reads the same to the new 世帯主, who is given as before the change."""
+    terms = chain(member.basic.relationship) if member.basic else None
+    if terms is None or terms[0] in OUTSIDERS:
+        return True
+    spouse = new_head is not None and new_head.basic is not None and new_head.basic.relationship in SPOUSES
+    return spouse and terms == ("子",)
+
+
 def order(members: Iterable[Record]) -> tuple[Record, ...]:
     """世帯員の並び順: by 続柄, then by birth, ties by 宛名番号. An unknown 続柄 comes last."""
 

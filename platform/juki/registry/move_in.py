@@ -47,8 +47,8 @@ def check(change: MoveIn, scene: Scene, code_rule: str) -> Findings:
         parts.append(rules.error("registry.nobody", "persons"))
     if not change.address.text.strip():
         parts.append(rules.error("registry.required", "address.text"))
-    if change.setai_no and not scene.members(change.setai_no, day):
-        parts.append(rules.error("registry.unknown_household", "setai_no"))
+    if change.setai_no:
+        parts.append(rules.check_joined(scene, change.setai_no, day))
     own: dict[str, str] = {}
     for i, person in enumerate(change.persons):
         own |= {f"persons.{i}.{name}": person.returning_atena_no for name in ("my_number", "resident_code", "card")}

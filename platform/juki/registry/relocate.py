@@ -43,8 +43,8 @@ def check(change: Relocate, scene: Scene) -> Findings:
     held = [h for h in (scene.now(a, day) for a in change.atena_nos) if h is not None]
     if len({h.setai_no for h in held}) > 1:
         parts.append(rules.error("registry.two_households", "atena_nos"))
-    if change.setai_no and not scene.members(change.setai_no, day):
-        parts.append(rules.error("registry.unknown_household", "setai_no"))
+    if change.setai_no:
+        parts.append(rules.check_joined(scene, change.setai_no, day))
     if any(h.address is not None and h.address.address == change.address for h in held):
         parts.append(rules.alert("registry.same_address", "address"))
     homes = {h.setai_no for h in held} | {change.setai_no}

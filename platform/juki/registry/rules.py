@@ -27,7 +27,7 @@ from juki.registry.change import (
     Reception,
     Source,
 )
-from juki.registry.members import faults, is_relationship
+from juki.registry.members import faults, is_relationship, stays_right
 from juki.registry.reason import REASONS, Ground, Reason
 from juki.registry.resident import Kind, Record, Status
 from juki.registry.scene import Scene
@@ -208,12 +208,55 @@ def check_resident(scene: Scene, atena_no: str, day: dt.date, field: str) -> Fin
     return Findings()
 
 
+def check_joined(scene: Scene, setai_no: str, day: dt.date) -> Findings:
+    """The household that somebody joins must be there on the day; whoever would be left in it alone by what is known already
+    is an alert, for a child or a guest becomes 世帯主 by it.
+    """
+    members = scene.members(setai_no, day)
+    if not members:
+        return error("registry.unknown_household", "setai_no")
+    last = [scene.now(atena_no) for atena_no in members]
+    stays = any(v is not None and v.status is Status.RESIDENT and v.setai_no == setai_no for v in last)
+    return Findings() if stays else alert("registry.household_leaves", "setai_no")
+
+
 def check_positions(scene: Scene, positions: Iterable[Position], households: Iterable[str], day: dt.date) -> Findings:
     """続柄 is given to whoever lives in the households of the form on that day, and to nobody else."""
     members = {atena_no for setai_no in households for atena_no in scene.members(setai_no, day)}
     if all(position.atena_no in members for position in positions):
         return Findings()
     return error("registry.not_a_member", "positions")
+
+
+def check_kept_relationships(scene: Scene, fresh: Iterable[Record], positions: Iterable[Position]) -> Findings:
+    """続柄 is said of the 世帯主: where another one heads a member, and the form says nothing of that member, the old word stays.
+
+    It stays right for a child whose other parent follows, and for those who are nobody's kin; anything else is an alert.
+    """
+    made = tuple(fresh)
+    stated = {position.atena_no for position in positions}
+    records = dict(scene.records)
+    for version in made:
+        records[version.atena_no] = (*records.get(version.atena_no, ()), version)
+    after = Scene(today=scene.today, records=records)
+    day = min((v.valid_from for v in made), default=scene.today)
+    for version in made:
+        before = scene.now(version.atena_no, day)
+        if before is None or version.valid_from != day or version.atena_no in stated:
+            continue
+        if version.status is not Status.RESIDENT or version.is_head:
+            continue
+        was = _head(scene.members(before.setai_no, day))
+        now = _head(after.members(version.setai_no, day))
+        if was is None or now is None or was.atena_no == now.atena_no:
+            continue
+        if not stays_right(version, scene.now(now.atena_no, day)):
+            return alert("registry.relationship_kept", "positions")
+    return Findings()
+
+
+def _head(members: Mapping[str, Record]) -> Record | None:
+    return next((member for member in members.values() if member.is_head), None)
 
 
 def check_outcome(scene: Scene, fresh: Iterable[Record], *, head_gone: bool = False) -> Findings:
