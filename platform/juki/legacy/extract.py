@@ -54,7 +54,7 @@ class SourceFile:
         self._first, self._first_line = 0, 1
         self.fields: tuple[Field, ...] = spec.fields
         self.order: tuple[int, ...] = ()  # where each field stands in a CSV row
-        self.width = 0  # columns of a CSV row
+        self.width, self.titles = 0, tuple[str, ...]()  # columns of a CSV row
         self._parsed_at, self._parsed = -1, list[str]()
         if self.is_csv:
             self._read_header()
@@ -204,7 +204,14 @@ class SourceFile:
                 f"{self.name}: no column {missing[0]} ({len(missing)} missing)",
                 remedy="name the layout of this extract, or add the column to a copy of it",
             )
-        self.width = len(titles)
+        twice = [f.title for f in self.spec.fields if titles.count(f.title) > 1]
+        if twice:
+            raise Invalid(
+                "legacy.column_twice",
+                f"{self.name}: column {twice[0]} stands there twice ({len(twice)} such)",
+                remedy="ask the sender which of them holds, and have the other one taken out or renamed",
+            )
+        self.width, self.titles = len(titles), tuple(titles)
         self.order = tuple(titles.index(f.title) for f in self.spec.fields)
         following = self.data.find(b"\n", start)
         self._first = following + 1 if following >= 0 else self.size
