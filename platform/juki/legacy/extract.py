@@ -91,6 +91,13 @@ class SourceFile:
         row = self._parsed
         return [row[position] for position in self.order]
 
+    def fields_found(self) -> tuple[Field, ...]:
+        """The items in the order in which they stand here, with the columns that the layout does not name."""
+        if not self.is_csv:
+            return self.fields
+        known = {field.title: field for field in self.fields}
+        return tuple(known.get(title, Field(title=title, to="-")) for title in self.titles)
+
     def cutter(self, places: Sequence[tuple[int, int]]) -> Callable[[int, int], Cells]:
         """What cuts a fixed-length row at `places` (from 1, width in bytes), in their order; they may lie in any order."""
         ascending = sorted(places)
@@ -311,6 +318,14 @@ class Source:
     def of_kind(self, kind: str) -> list[SourceFile]:
         """Files of one kind, in the order of the layout."""
         return [f for f in self.files if f.spec.kind == kind]
+
+    def layout_found(self) -> Layout:
+        """The layout with each file by itself, its items where they stand in it: what a kept row is cut by later."""
+        files = tuple(
+            msgspec.structs.replace(file.spec, names=(file.name,), earlier=(), fields=file.fields_found())
+            for file in self.files
+        )
+        return msgspec.structs.replace(self.layout, file=files)
 
     def digest(self) -> str:
         """One digest over every file of the extract, by name."""

@@ -9,6 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from juki.access.model import Caller
 from juki.audit import operation
 from juki.dates import today_in_japan
@@ -131,6 +133,7 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
                 RunRow(
                     layout=plan.layout.name,
                     layout_digest=plan.layout.digest,
+                    layout_found=msgspec.json.encode(plan.source.layout_found()).decode(),
                     source_digest=source,
                     medium=medium,
                     events=plan.survey.rows_of_kind("resident"),
