@@ -38,6 +38,8 @@ async def test_a_rejected_row_is_opened_and_closed_with_a_reason(mover: Browser)
     numbers = re.findall(r"/worklist/(\d+)", answer.text)
     assert numbers, text_of(answer.text)
     assert "legacy." not in text_of(answer.text)
+    assert "バイト" in text_of(answer.text)
+    assert "bytes" not in text_of(answer.text)
     answer = await mover.get(f"/worklist/{numbers[0]}")
     assert "行の内容" in answer.text
     answer = await mover.post(f"/worklist/{numbers[0]}", {"decision": "resolved", "reason": ""})

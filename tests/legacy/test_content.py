@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,3 +152,20 @@ def test_a_row_kept_by_an_earlier_build_comes_back_and_anything_else_is_refused(
     for other in (b"", b"\x04abc", b"abc"):
         with pytest.raises(ValueError, match="kept row"):
             restore(other)
+
+
+@pytest.mark.parametrize("raw", [b"a" * 300, b"12" + b" " * 205 + b"\x81\x40" * 33 + b"x", b"short"])
+def test_a_kept_row_is_written_as_a_leaving_municipality_is_told(raw: bytes) -> None:
+    """R-1-3.4-OUT-06: docs/standard-layout.md says how to read `raw_sealed` without this program."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "standard-layout.md").read_text(encoding="utf-8")
+    told = re.search(
+        r"After `03` .*?byte `(\w\w)` by (\d+) blanks, then each byte `(\w\w)` by (\d+) full-width", page, re.DOTALL
+    )
+    assert told is not None
+    kept = shorten(raw)
+    read = kept[1:]
+    if kept[0] == 3:
+        read = read.replace(bytes.fromhex(told[1]), b" " * int(told[2]))
+        read = read.replace(bytes.fromhex(told[3]), b"\x81\x40" * int(told[4]))
+    assert kept[0] in {0, 3}
+    assert read == raw

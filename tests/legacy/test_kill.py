@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.legacy.extracts import count_again
 from tests.legacy.media import imported, registered
 
 from juki import legacy
@@ -160,6 +161,7 @@ async def test_an_extract_of_people_who_are_here_already_is_refused_chunk_by_chu
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with (tmp_path / "codes.csv").open("ab") as codes:
         codes.write(b"12345678903\r\n")
+    count_again(tmp_path)
     with bulk(fleet, CODE) as connection:
         before = connection.execute("SELECT count(*) FROM t075418.resident_version").fetchone()
     with pytest.raises(Conflict) as refused:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from psycopg import Connection
+from tests.legacy.extracts import count_again
 from tests.legacy.media import imported, registered
 from tests.legacy.test_kill import CODE, digest, killed_at, manifest
 
@@ -68,6 +69,7 @@ async def test_an_import_by_two_processes_ends_like_one_by_a_single_one(
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with (tmp_path / "codes.csv").open("ab") as codes:
         codes.write(b"12345678903\r\n")
+    count_again(tmp_path)
     with pytest.raises(Conflict) as refused:
         await imported(fresh_fleet, who, tmp_path, workers=2)
     assert refused.value.code == "legacy.already_there"

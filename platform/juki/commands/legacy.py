@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import csv
 import datetime as dt
 import getpass
 import json
@@ -22,8 +23,9 @@ from juki.audit import operation
 from juki.commands import Commands, legacy_media
 from juki.config import load
 from juki.legacy.model import Entry, Report
-from juki.problem import Unavailable
+from juki.problem import Invalid, Unavailable
 from juki.tenancy import Fleet, read_file
+from juki.texts import text_of
 
 T = TypeVar("T")
 _PURPOSE: Final = "データ移行"
@@ -91,6 +93,13 @@ def _import_arguments(verb: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=0, metavar="N", help="processes that write; by default as many as it is worth"
     )
     verb.add_argument("--dry-run", action="store_true", help="every check, no writes")
+    verb.add_argument(
+        "--rows",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="with --dry-run: write every row turned away, held or marked as CSV for the sender, without what stands in it",
+    )
     verb.add_argument("--report", type=Path, default=None, metavar="FILE", help="also write the report as JSON")
 
 
@@ -114,6 +123,8 @@ def _generate(options: argparse.Namespace) -> int:
 
 def _import(options: argparse.Namespace) -> int:
     progress = _Progress()
+    if options.rows and not options.dry_run:
+        raise Invalid("legacy.rows_of_import", "--rows goes with --dry-run", remedy="add --dry-run")
 
     async def work(fleet: Fleet, caller: Caller) -> tuple[Report, list[Entry]]:
         source: Path = options.source
@@ -134,6 +145,8 @@ def _import(options: argparse.Namespace) -> int:
     progress.end()
     if options.report:
         _write(options.report, report)
+    if options.rows:
+        _write_rows(options.rows, entries)
     _print(options, report, _told(report) + _entries(entries))
     return 0 if report.balanced else 1
 
@@ -247,8 +260,24 @@ def _entries(entries: list[Entry]) -> str:
     shown = [
         f"{_OUTCOMES[e.outcome.value]}  {e.file}:{e.line}  {e.fault.item or '(行)'}  {e.fault.reason}" for e in entries
     ]
-    rest = [f"ほか {len(shown) - _SHOWN} 行"] if len(shown) > _SHOWN else []
+    rest = [f"ほか {len(shown) - _SHOWN} 行（すべての行は --rows FILE で書き出せます）"] if len(shown) > _SHOWN else []
     return "".join(f"\n{line}" for line in [*shown[:_SHOWN], *rest])
+
+
+def _write_rows(path: Path, entries: list[Entry]) -> None:
+    """File, line, item and rule of each row, as a spreadsheet opens it."""
+    try:
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, lineterminator="\r\n")
+            writer.writerow(("区分", "ファイル", "行", "項目", "値の種類", "理由コード", "理由"))
+            for entry in entries:
+                fault = entry.fault
+                told = (fault.item, fault.value_class, fault.reason, text_of(fault.reason, 422))
+                writer.writerow((_OUTCOMES[entry.outcome.value], entry.file, entry.line, *told))
+    except OSError as e:
+        raise Unavailable(
+            "legacy.rows_unwritable", f"{path}: {e.strerror}", remedy="name another file, run the dry run again"
+        ) from None
 
 
 def _write(path: Path, report: Report) -> None:

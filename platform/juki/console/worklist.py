@@ -179,6 +179,8 @@ def _line(item: WorkItem) -> list[str | Cell]:
 def _class(value_class: str) -> str:
     """`digits(12)` -> 数字12文字: the kind of what stood there, never the value."""
     kind, _, length = value_class.removesuffix(")").partition("(")
+    if kind == "bytes":
+        return f"{length}バイト"
     name = CLASSES.get(kind, kind)
     return f"{name}{length}文字" if length else name
 

@@ -26,7 +26,7 @@ _DAYS_REMEMBERED: Final = 1 << 16
 _DIGITS: Final = re.compile(r"[0-9]+")
 _NO_CP932: Final = frozenset("\x80\xa0\uf8f0\uf8f1\uf8f2\uf8f3")
 _BLANK: Final = (None,)
-_PADDING: Final = " \u3000\x00"
+PADDING: Final = " \u3000\x00"
 UNIDENTIFIED: Final = "gaiji.unidentified"
 
 _PLAIN_MOST: Final = 100
@@ -53,10 +53,10 @@ class BadValue(Exception):
 
 def value_class(text: str) -> str:
     """What kind of text and how long, as work lists and logs may say it: digits(12), kana(5), kanji(3), mixed(9)."""
-    bare = text.strip(_PADDING)
+    bare = text.strip(PADDING)
     if not bare:
         return "empty"
-    kinds = {_kind(c) for c in bare if c not in _PADDING}
+    kinds = {_kind(c) for c in bare if c not in PADDING}
     return f"{kinds.pop() if len(kinds) == 1 else 'mixed'}({len(bare)})"
 
 
@@ -117,7 +117,7 @@ class Loader:
 
         Raises BadValue or UnicodeDecodeError.
         """
-        text = (cell if isinstance(cell, str) else cell.decode(self._encoding)).strip(_PADDING)
+        text = (cell if isinstance(cell, str) else cell.decode(self._encoding)).strip(PADDING)
         if not text:
             return None
         if len(text) <= self._most and self._plain.fullmatch(text):
@@ -149,7 +149,7 @@ class Loader:
     def _decoded(self, cells: Sequence[Any]) -> list[str] | None:
         """The text of every cell, decoded in one piece; None where one of them does not decode."""
         if isinstance(cells[0], str):
-            return [cell.strip(_PADDING) for cell in cells]
+            return [cell.strip(PADDING) for cell in cells]
         joined = b"\n".join(cells)
         try:
             texts = joined.decode("ascii" if joined.isascii() else self._encoding).split("\n")
@@ -157,7 +157,7 @@ class Loader:
             return None
         if len(texts) != len(cells):
             return None
-        return texts if joined.isalnum() else [text.strip(_PADDING) for text in texts]
+        return texts if joined.isalnum() else [text.strip(PADDING) for text in texts]
 
 
 def _full_width(kana: str) -> str:

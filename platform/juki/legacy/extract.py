@@ -54,7 +54,7 @@ class SourceFile:
         self._first, self._first_line = 0, 1
         self.fields: tuple[Field, ...] = spec.fields
         self.order: tuple[int, ...] = ()  # where each field stands in a CSV row
-        self.width = 0  # columns of a CSV row
+        self.width, self.titles = 0, tuple[str, ...]()  # columns of a CSV row
         self._parsed_at, self._parsed = -1, list[str]()
         if self.is_csv:
             self._read_header()
@@ -90,6 +90,13 @@ class SourceFile:
             self._parsed_at, self._parsed = start, _parse(self.raw(start, end).decode(self.encoding))
         row = self._parsed
         return [row[position] for position in self.order]
+
+    def fields_found(self) -> tuple[Field, ...]:
+        """The items in the order in which they stand here, with the columns that the layout does not name."""
+        if not self.is_csv:
+            return self.fields
+        known = {field.title: field for field in self.fields}
+        return tuple(known.get(title, Field(title=title, to="-")) for title in self.titles)
 
     def cutter(self, places: Sequence[tuple[int, int]]) -> Callable[[int, int], Cells]:
         """What cuts a fixed-length row at `places` (from 1, width in bytes), in their order; they may lie in any order."""
@@ -204,7 +211,14 @@ class SourceFile:
                 f"{self.name}: no column {missing[0]} ({len(missing)} missing)",
                 remedy="name the layout of this extract, or add the column to a copy of it",
             )
-        self.width = len(titles)
+        twice = [f.title for f in self.spec.fields if titles.count(f.title) > 1]
+        if twice:
+            raise Invalid(
+                "legacy.column_twice",
+                f"{self.name}: column {twice[0]} stands there twice ({len(twice)} such)",
+                remedy="ask the sender which of them holds, and have the other one taken out or renamed",
+            )
+        self.width, self.titles = len(titles), tuple(titles)
         self.order = tuple(titles.index(f.title) for f in self.spec.fields)
         following = self.data.find(b"\n", start)
         self._first = following + 1 if following >= 0 else self.size
@@ -304,6 +318,14 @@ class Source:
     def of_kind(self, kind: str) -> list[SourceFile]:
         """Files of one kind, in the order of the layout."""
         return [f for f in self.files if f.spec.kind == kind]
+
+    def layout_found(self) -> Layout:
+        """The layout with each file by itself, its items where they stand in it: what a kept row is cut by later."""
+        files = tuple(
+            msgspec.structs.replace(file.spec, names=(file.name,), earlier=(), fields=file.fields_found())
+            for file in self.files
+        )
+        return msgspec.structs.replace(self.layout, file=files)
 
     def digest(self) -> str:
         """One digest over every file of the extract, by name."""

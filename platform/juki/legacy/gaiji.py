@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from juki.legacy.extract import Source
-from juki.letters import Gaiji, Identification, is_private_use
+from juki.letters import Gaiji, Identification, forbidden, is_private_use, private_use
 from juki.problem import Invalid
 
 
 def read(source: Source) -> Gaiji:
-    """The table of this extract, empty where the layout has none. Invalid `legacy.gaiji_table` names the first bad line.
+    """The table of this extract, empty where the layout has none. Invalid `legacy.gaiji_table` names the first bad line: one
+    that does not read, leads to no character of Unicode, or gives a code a second meaning.
 
     A code is the incumbent's own (cp932 F040-F9FC) or a code point of a private-use area; a row without identification is
     a character that nobody has identified yet.
@@ -24,6 +25,11 @@ def read(source: Source) -> Gaiji:
             text = _text(cells[at["text"]])
             if slot is None or text is None:
                 raise Invalid("legacy.gaiji_table", f"{file.name}, line {row.line}: not a code point")
+            known = table.get(slot)
+            if text and known is not None and known.text != text:
+                raise Invalid(
+                    "legacy.gaiji_table", f"{file.name}, line {row.line}: another character under a code before"
+                )
             if text:
                 table[slot] = Identification(text=text, mj=cells[at["mj"]].strip() if "mj" in at else "")
     return Gaiji(table)
@@ -42,4 +48,4 @@ def _text(points: str) -> str | None:
         text = "".join(chr(int(point, 16)) for point in points.split())
     except (ValueError, OverflowError):
         return None
-    return None if any(0xD800 <= ord(c) <= 0xDFFF for c in text) or len(text) > 4 else text
+    return None if len(text) > 4 or forbidden(text) or private_use(text) else text

@@ -9,6 +9,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from juki.access.model import Caller
 from juki.audit import operation
 from juki.dates import today_in_japan
@@ -65,6 +67,7 @@ async def run_import(
     tenant = await fleet.tenant(caller.tenant)
     with _opened(fleet, tenant, folder, layout) as plan:
         started = time.monotonic()
+        await asyncio.to_thread(_insist_on_slip, plan)
         run = await _register(fleet, caller, plan, medium or plan.source.slip.medium)
         await asyncio.to_thread(_write_all, fleet, tenant, plan, run, workers or worth(plan.rows), progress, started)
         await asyncio.to_thread(numbering.beyond_imported, fleet, tenant)
@@ -110,6 +113,18 @@ def _layout(tenant: Tenant, name: str) -> Layout:
     return layouts.load(wanted)
 
 
+def _insist_on_slip(plan: Plan) -> None:
+    """An extract that is not what its sender counted is not begun: once written, people who are missing cannot follow."""
+    differing = [check for check in reconcile.as_sent(plan).checks if not check.ok]
+    if differing:
+        first = differing[0]
+        raise Invalid(
+            "legacy.slip_differs",
+            f"{first.name}: the slip says {first.source}, found {first.stored} ({len(differing)} such)",
+            remedy="copy the extract from the medium again; if it still differs, ask the sender for it anew",
+        )
+
+
 async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Run:
     """The run of this extract: a new one, or the one that was interrupted."""
     if not medium:
@@ -131,6 +146,7 @@ async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Ru
                 RunRow(
                     layout=plan.layout.name,
                     layout_digest=plan.layout.digest,
+                    layout_found=msgspec.json.encode(plan.source.layout_found()).decode(),
                     source_digest=source,
                     medium=medium,
                     events=plan.survey.rows_of_kind("resident"),

@@ -7,18 +7,18 @@ without its head, or a history with a hole, would be worse than one that waits o
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
 from juki.legacy.assemble import Incoming, ResidentRows, SupportRows
+from juki.legacy.cells import value_class
 from juki.legacy.extract import SourceFile
 from juki.legacy.model import Entry, Fault, Outcome
-from juki.legacy.survey import Person, Place, Survey, Unit
+from juki.legacy.survey import HELD_ONCE, HELD_PERSON, Person, Place, Survey, Unit
 from juki.personal import Personal
-from juki.registry.model import Notes, SupportMeasure
+from juki.registry.model import Notes, Record, SupportMeasure
 
-HELD_PERSON = "held.person"
 HELD_HOUSEHOLD = "held.household"
 _HEAD = "世帯主"
 
@@ -92,8 +92,8 @@ class Judge:
             self._version(row, good, bad, alerts)
         good.sort(key=lambda t: t.version_no)
         self._numbering(person, good, bad)
-        if person.incomplete and not bad:
-            bad += [_entry(Outcome.HELD, t.place, Fault("", "held.no_latest")) for t in good]
+        if person.waits and not bad:
+            bad += [_entry(Outcome.HELD, t.place, Fault("", person.waits)) for t in good]
             good.clear()
         notes = self._notes(atena_no, good, bad)
         measures = self._measures(atena_no, bad, alerts)
@@ -109,12 +109,12 @@ class Judge:
         rows = self._residents[place.file.name]
         incoming = rows.read(place.start, place.end)
         if incoming is not None:
-            number = incoming.record.my_number.my_number if incoming.record.my_number else ""
-            if number and number in self._survey.shared_numbers:
-                title = rows.reader.titles["my_number.my_number"]
-                bad.append(_entry(Outcome.REJECTED, place, Fault(title, "my_number.duplicate", "digits(12)")))
-                return
             record = incoming.record
+            for path, number in _held_once(record):
+                if number in self._survey.shared_numbers[path]:
+                    fault = Fault(rows.reader.titles[path], HELD_ONCE[path], value_class(number))
+                    bad.append(_entry(Outcome.REJECTED, place, fault))
+                    return
             good.append(
                 Taken(row=row, place=place, atena_no=record.atena_no, version_no=record.version_no, incoming=incoming)
             )
@@ -220,6 +220,16 @@ class Judge:
     ) -> set[str]:
         entries += [_entry(Outcome.HELD, taken.place, Fault("", reason)) for a in persons for taken in own[a] or ()]
         return set(persons)
+
+
+def _held_once(record: Record) -> Iterator[tuple[str, str]]:
+    """(item path, number) of what no two persons can share."""
+    if record.my_number is not None:
+        yield "my_number.my_number", record.my_number.my_number
+    if record.resident_code is not None:
+        yield "resident_code.resident_code", record.resident_code.resident_code
+    if record.foreigner is not None:
+        yield "foreigner.card_number", record.foreigner.card_number
 
 
 def _entry(outcome: Outcome, place: Place, fault: Fault) -> Entry:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from juki.legacy.paths import PATHS_OF, FieldType
+from juki.legacy.paths import PATHS_OF, WORDS_OF, FieldType
 from juki.problem import Misconfigured
 
 FileKind = Literal["resident", "household", "support", "notes", "stock", "gaiji"]
@@ -82,6 +82,9 @@ def load(name: str) -> Layout:
         raise Misconfigured("legacy.layout_wrong", f"layout {name}: {e}") from None
     for file in layout.file:
         _check_file(layout, file)
+    names = [name for file in layout.file for name in file.names]
+    if len(set(names)) != len(names):
+        raise Misconfigured("legacy.layout_wrong", f"layout {name} reads a file twice")
     if layout.of_kind("resident") is None:
         raise Misconfigured("legacy.layout_wrong", f"layout {name} has no file of residents")
     return layout
@@ -111,6 +114,9 @@ def _check_file(layout: Layout, file: FileLayout) -> None:
         raise Misconfigured("legacy.layout_wrong", f"{where}: needs a name and 1 to {MAX_FIELDS} fields")
     if any("/" in name or "\\" in name or name.startswith(".") for name in file.names):
         raise Misconfigured("legacy.layout_wrong", f"{where}: a file name without folders")
+    if not {*file.earlier} <= {*file.names}:
+        raise Misconfigured("legacy.layout_wrong", f"{where}: earlier names a file that is not among its names")
+    _check_once(where, file)
     known = PATHS_OF[file.kind]
     for field in file.fields:
         if field.to != "-" and field.to not in known:
@@ -122,9 +128,30 @@ def _check_file(layout: Layout, file: FileLayout) -> None:
             raise Misconfigured(
                 "legacy.layout_wrong", f"{where}, {field.title}: no code table {field.codes or '(none)'}"
             )
+        if field.type == "code" and field.to in WORDS_OF:
+            _check_words(where, field, layout.codes[field.codes])
         if layout.form == "fixed" and file.kind != "gaiji":
             _check_place(where, file, field)
     _check_needed(where, file)
+
+
+def _check_once(where: str, file: FileLayout) -> None:
+    """No title twice, and no item from two columns but the date of birth, which may be written in two ways."""
+    titles = [field.title for field in file.fields]
+    paths = [field.to for field in file.fields if field.to not in {"-", "basic.birth"}]
+    for given in (titles, paths):
+        twice = next((one for one in given if given.count(one) > 1), None)
+        if twice is not None:
+            raise Misconfigured("legacy.layout_wrong", f"{where}: two fields for {twice}")
+
+
+def _check_words(where: str, field: Field, table: dict[str, str]) -> None:
+    unknown = next((word for word in table.values() if word not in WORDS_OF[field.to]), None)
+    if unknown is not None:
+        raise Misconfigured(
+            "legacy.layout_wrong",
+            f"{where}, {field.title}: table {field.codes} leads to {unknown!r}, which {field.to} does not know",
+        )
 
 
 def _check_place(where: str, file: FileLayout, field: Field) -> None:

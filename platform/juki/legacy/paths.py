@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 import msgspec
 
 from juki.dates import RegistryDate
-from juki.registry.model import GROUPS, SupportMeasure
+from juki.registry.model import GROUPS, MIGRATION, REASONS, Kind, Notes, Sex, Status, SupportMeasure
 
 FieldType = Literal["text", "memo", "kana", "half", "digits", "number", "flag", "code", "chain", "relationship", "date"]
 
@@ -80,3 +80,14 @@ PATHS_OF: Final[dict[str, dict[str, frozenset[str]]]] = {
     "gaiji": {"code": frozenset({"half"}), "text": frozenset({"half"}), "mj": frozenset({"half"})},
 }
 """Kind of file -> item path -> types of field that fit it."""
+
+WORDS_OF: Final[dict[str, frozenset[str]]] = {
+    "status": frozenset(Status),
+    "kind": frozenset(Kind),
+    "basic.sex": frozenset(Sex),
+    "sex": frozenset(Sex),
+    "event.reason": frozenset({*REASONS, MIGRATION.code}),
+    "basic.name_priority": frozenset({"", "name", "alias"}),
+    "note_kind": frozenset(Notes.__struct_fields__),
+}
+"""Item path -> the words it knows, where a code table may lead to no other."""

@@ -54,6 +54,12 @@ class Plan:
             self._check_slip(tenant)
             self.gaiji = gaiji.read(self.source)
             self.survey = Survey(self.source)
+            if not self.survey.rows_of_kind("resident"):
+                raise Invalid(
+                    "legacy.no_residents",
+                    f"{', '.join(file.name for file in self.source.of_kind('resident'))}: not one row",
+                    remedy="ask the sender for the extract again",
+                )
             readers = {
                 file.name: Reader(file, layout, self.gaiji, resident_code_rule)
                 for file in self.source.files

@@ -47,8 +47,8 @@ class Reconciled:
         return all(check.ok for check in self.checks)
 
 
-def against_slip(plan: Plan, counts: Counts) -> Reconciled:
-    """What the sender says it handed over, against what was found; and that every row found went somewhere."""
+def as_sent(plan: Plan) -> Reconciled:
+    """What the sender says it handed over, against what was found."""
     found = Reconciled()
     slip = plan.source.slip
     sizes = {file.name: file for file in plan.source.files}
@@ -63,6 +63,16 @@ def against_slip(plan: Plan, counts: Counts) -> Reconciled:
             found.same(f"bytes of {listed.name}", listed.bytes, file.size)
         if listed.sha256:
             found.same(f"digest of {listed.name}", listed.sha256, file.digest())
+    listed_names = {listed.name for listed in slip.files}
+    for name in sizes if listed_names else ():
+        if name not in listed_names:
+            found.same(f"file {name}", "not on the slip", "read")
+    return found
+
+
+def against_slip(plan: Plan, counts: Counts) -> Reconciled:
+    """As `as_sent`, and that every row found went somewhere."""
+    found = as_sent(plan)
     for name, rows in plan.survey.rows_of_file.items():
         found.same(f"rows of {name} accounted for", rows, counts.rows.get(name, 0))
     return found

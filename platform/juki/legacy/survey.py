@@ -1,6 +1,6 @@
 """下見: one quick pass over every file that finds whose rows belong together, before any row is judged.
 
-Only keys are read: 宛名番号, 履歴番号, 世帯番号, 住民状態, 世帯主区分 and the digits of 個人番号. What comes out is the list of units (a
+Only keys are read: 宛名番号, 履歴番号, 世帯番号, 住民状態, 世帯主区分 and the numbers that one person alone can hold. What comes out is the list of units (a
 household with all versions of its people, or one removed person) in a fixed order, so that every run cuts the
 same chunks. Memory: a few hundred bytes a person.
 """
@@ -8,11 +8,12 @@ same chunks. Memory: a few hundred bytes a person.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
+from juki.legacy.cells import PADDING
 from juki.legacy.extract import Row, Source, SourceFile
 from juki.legacy.layout import Field, Layout
 from juki.legacy.model import Fault
@@ -22,6 +23,14 @@ RESIDENTS_PER_CHUNK: Final = 2000
 ROWS_PER_CHUNK: Final = 10_000
 _FORGET_EVERY_ROWS: Final = 16_384
 _COUNT_DIGITS: Final = 9
+NO_LATEST: Final = "held.no_latest"
+HELD_PERSON: Final = "held.person"
+HELD_ONCE: Final = {
+    "my_number.my_number": "my_number.duplicate",
+    "resident_code.resident_code": "resident_code.duplicate",
+    "foreigner.card_number": "card.duplicate",
+}
+"""Item that no two persons can share -> what is said of those who do."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -46,7 +55,7 @@ class Person(msgspec.Struct, gc=False):
     setai_no: str
     current: bool
     head: bool
-    incomplete: bool = False  # a row of this person could not be read, or none says what holds now
+    waits: str = ""  # why this person cannot come in: a row could not be read, or none says what holds now
 
 
 class HouseholdNote(msgspec.Struct):
@@ -82,10 +91,12 @@ class Survey:
         self.loose: list[int] = []  # rows that belong to no unit: stray notes, stray measures, broken rows
         self.stock: list[int] = []
         self.used: list[int] = []
-        self.shared_numbers: set[str] = set()  # 個人番号 that more than one person carries
+        self.shared_numbers: dict[str, set[str]] = {
+            path: set() for path in HELD_ONCE
+        }  # carried by more than one person
         self.rows_of_file: dict[str, int] = {}
         self.first_of_kind: dict[str, int] = {}
-        self._torn: set[str] = set()  # 宛名番号 that stands where it should in a broken row, as far as can be told
+        self._torn: dict[str, str] = {}  # 宛名番号 as far as a broken row tells it -> why that person waits
         self._walk()
 
     def __len__(self) -> int:
@@ -144,29 +155,40 @@ class Survey:
 
     def _walk(self) -> None:
         self._walk_kind("household", self._household)
-        seen_numbers: dict[str, str] = {}
-        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, seen_numbers))
+        holders: dict[str, dict[str, str]] = {path: {} for path in HELD_ONCE}
+        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, holders))
         self._walk_kind("notes", lambda _, row, keys: self._belongs(self.notes, row, keys))
         self._walk_kind("support", lambda _, row, keys: self._belongs(self.support, row, keys))
-        codes: set[str] = set()
-        self._walk_kind("stock", lambda file, row, keys: self._code(file, row, keys, codes))
+        held, codes = holders["resident_code.resident_code"], set[str]()
+        self._walk_kind("stock", lambda file, row, keys: self._code(file, row, keys, codes, held))
         self._walk_kind("gaiji", lambda _, row, __: self.used.append(row))
         self._mark_incomplete()
         for atena_no, person in self.persons.items():
             household = self.households.get(person.setai_no) if person.current else None
             if household is not None:
                 household.members.append(atena_no)
+        self._mark_empty()
 
     def _mark_incomplete(self) -> None:
-        """A person whose newest row is missing or broken must not come in as an older one says they were."""
-        for atena_no in self._torn:
+        """A person whose newest row is missing or broken must not come in as an older one says they were, and one of whom
+        a 支援措置 or a note is broken not without it."""
+        for atena_no, reason in self._torn.items():
             person = self.persons.get(atena_no)
             if person is not None:
-                person.incomplete, person.current = True, False
+                person.waits = reason
+                person.current = person.current and reason != NO_LATEST
         earlier = {number for number, file in enumerate(self._files) if file.name in file.spec.earlier}
         for person in self.persons.values():
             if self._file[person.latest] in earlier:
-                person.incomplete, person.current = True, False
+                person.waits, person.current = NO_LATEST, False
+
+    def _mark_empty(self) -> None:
+        """A household that the sender lists with members of whom not one was found: its people would be lost in silence."""
+        waiting = {person.setai_no for person in self.persons.values() if person.waits}
+        for note in self.households.values():
+            if note.declared and not note.members and note.setai_no not in waiting:
+                self._turn_away(note.row, Fault(_title(self.place(note.row).file, "setai_no"), "household.empty"))
+        self.used = [row for row in self.used if row not in self.faults]
 
     def _walk_kind(self, kind: str, take: Callable[[SourceFile, int, dict[str, str]], None]) -> None:
         self.first_of_kind[kind] = len(self)
@@ -180,12 +202,17 @@ class Survey:
                 if count % _FORGET_EVERY_ROWS == 0:
                     self._forget()
                 if row.problem:
-                    if kind == "resident":
-                        self._torn.add(_torn_key(file, row))
+                    if kind in {"resident", "support", "notes"}:
+                        self._torn_for(_torn_key(file, row), NO_LATEST if kind == "resident" else HELD_PERSON)
                     self._turn_away(number, Fault("", row.problem, f"bytes({row.end - row.start})"))
                 else:
                     take(file, number, keys(row))
             self.rows_of_file[file.name] = count
+
+    def _torn_for(self, atena_no: str, reason: str) -> None:
+        """This person waits; that it is not known what holds now weighs more than anything else."""
+        if reason == NO_LATEST or atena_no not in self._torn:
+            self._torn[atena_no] = reason
 
     def _forget(self) -> None:
         for file in self.source.files:
@@ -212,19 +239,21 @@ class Survey:
             self.households[setai_no] = HouseholdNote(setai_no, row, keys["head_atena_no"], int(members), [])
             self.used.append(row)
 
-    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], numbers: dict[str, str]) -> None:
+    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], holders: dict[str, dict[str, str]]) -> None:
         atena_no, version = keys["atena_no"], keys["version_no"]
         version_no = _counted(version)
         if not atena_no or not version_no:
+            self._torn_for(atena_no, NO_LATEST)  # without its number it may be the newest of all
             item = "version_no" if atena_no else "atena_no"
             self._turn_away(row, Fault(_title(file, item), "item.missing"))
             return
         person = self.persons.get(atena_no)
         if person is not None and self._same_version(row, version_no, person):
             return
-        number = keys.get("my_number.my_number", "")
-        if number and numbers.setdefault(number, atena_no) != atena_no:
-            self.shared_numbers.add(number)
+        for path, held in holders.items():
+            number = keys.get(path, "")
+            if number and held.setdefault(number, atena_no) != atena_no:
+                self.shared_numbers[path].add(number)
         if person is None:
             person = self.persons[atena_no] = Person((), 0, row, "", False, False)
         person.rows += (row,)
@@ -244,11 +273,13 @@ class Survey:
             return True
         return False
 
-    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str]) -> None:
-        if keys["resident_code"] in seen:
-            self._turn_away(row, Fault(_title(file, "resident_code"), "row.duplicate", "digits(11)"))
+    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: Mapping[str, str]) -> None:
+        code = keys["resident_code"]
+        if code in seen or code in held:
+            reason = "row.duplicate" if code in seen else "resident_code.held"
+            self._turn_away(row, Fault(_title(file, "resident_code"), reason, "digits(11)"))
             return
-        seen.add(keys["resident_code"])
+        seen.add(code)
         self.stock.append(row)
 
     def _belongs(self, table: dict[str, list[int]], row: int, keys: dict[str, str]) -> None:
@@ -262,7 +293,7 @@ class Survey:
 
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "household": ("setai_no", "head_atena_no", "members"),
-    "resident": ("atena_no", "version_no", "setai_no", "status", "is_head", "my_number.my_number"),
+    "resident": ("atena_no", "version_no", "setai_no", "status", "is_head", *HELD_ONCE),
     "notes": ("atena_no",),
     "support": ("atena_no",),
     "stock": ("resident_code",),
@@ -284,7 +315,11 @@ def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, s
 
         def from_csv(row: Row) -> dict[str, str]:
             cells = file.cells(row.start, row.end)
-            return {path: table.get(_text(cells[at]), _text(cells[at])) for path, at, table in positions}
+            found: dict[str, str] = {}
+            for path, at, table in positions:
+                text = str(cells[at]).strip(PADDING)
+                found[path] = table.get(text, text)
+            return found
 
         return from_csv
     cut = file.cutter([(field.at, field.width) for _, field in wanted])
@@ -293,7 +328,7 @@ def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, s
     def from_fixed(row: Row) -> dict[str, str]:
         found: dict[str, str] = {}
         for (path, table), cell in zip(chosen, cut(row.start, row.end), strict=True):
-            text = _text(cell)
+            text = _text(cell, file.encoding)
             found[path] = table.get(text, text) if table else text
         return found
 
@@ -317,8 +352,9 @@ def _counted(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _COUNT_DIGITS else None
 
 
-def _text(cell: bytes | str) -> str:
-    return cell.strip() if isinstance(cell, str) else cell.decode("latin-1").strip()
+def _text(cell: Any, encoding: str) -> str:
+    """A key as the items are read later: two rows of one person must not look like two persons here."""
+    return str(cell, "ascii" if cell.isascii() else encoding, "replace").strip(PADDING)
 
 
 __all__ = ["Field", "HouseholdNote", "Person", "Place", "Survey", "Unit"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from juki.audit import Operation
-from juki.legacy import layout as layouts
 from juki.legacy.cut import cells_of
+from juki.legacy.layout import Layout
 from juki.legacy.model import OpenRow, WorkItem
 from juki.legacy.store import work
 from juki.problem import Invalid, NotFound, Refused
@@ -45,8 +47,8 @@ async def open_row(op: Operation, entry_no: int) -> OpenRow:
     found = await work.raw_of(op, entry_no)
     if found is None:
         raise NotFound("legacy.unknown_entry", "no such row on the work list")
-    raw, layout_name = found
-    layout = layouts.load(layout_name) if layout_name in layouts.built_in() else None
+    raw, layout_found = found
+    layout = msgspec.json.decode(layout_found, type=Layout) if layout_found else None
     hidden = frozenset(path for path, right in _GUARDED.items() if not op.caller.may(right))
     op.fact(entry_no=entry_no, my_number=int("my_number.my_number" not in hidden))
     return OpenRow(item=item, cells=cells_of(raw, item.file, layout, hidden=hidden))

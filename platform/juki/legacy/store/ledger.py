@@ -44,6 +44,7 @@ class RunRow(Personal, frozen=True, kw_only=True):
 
     layout: str
     layout_digest: str
+    layout_found: str
     source_digest: str
     medium: str
     events: int
@@ -95,12 +96,13 @@ async def add_run(op: Operation, new: RunRow) -> Run:
     )
     await op.session.execute(
         "INSERT INTO {t}.import_run (run_no, layout, layout_digest, source_digest, medium, started_at, started_by, op_no, "
-        "first_event, first_measure, first_code, rows_total, chunks_total) VALUES (%(run_no)s, %(layout)s, "
+        "first_event, first_measure, first_code, rows_total, chunks_total, layout_found) VALUES (%(run_no)s, %(layout)s, "
         "%(layout_digest)s, %(source_digest)s, %(medium)s, %(started_at)s, %(started_by)s, %(op_no)s, %(first_event)s, "
-        "%(first_measure)s, %(first_code)s, %(rows_total)s, %(chunks_total)s)",
+        "%(first_measure)s, %(first_code)s, %(rows_total)s, %(chunks_total)s, %(layout_found)s)",
         {
             **{name: getattr(run, name) for name in run.__struct_fields__ if name != "ended"},
             "layout_digest": new.layout_digest,
+            "layout_found": new.layout_found,
             "source_digest": new.source_digest,
             "started_by": op.caller.actor_id,
             "op_no": op.op_no,

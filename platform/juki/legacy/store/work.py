@@ -48,9 +48,9 @@ async def work_counts(op: Operation) -> dict[str, int]:
 
 
 async def raw_of(op: Operation, entry_no: int) -> tuple[bytes, str] | None:
-    """The bytes of one row of the work list and the name of the layout it came through."""
+    """The bytes of one row of the work list and the layout as its extract was found, empty where it was not noted."""
     row = await op.session.fetch_one(
-        "SELECT r.raw_sealed, i.layout FROM {t}.import_reject r JOIN {t}.import_run i ON i.run_no = r.run_no "
+        "SELECT r.raw_sealed, i.layout_found FROM {t}.import_reject r JOIN {t}.import_run i ON i.run_no = r.run_no "
         "WHERE r.entry_no = %(entry_no)s",
         {"entry_no": entry_no},
     )
