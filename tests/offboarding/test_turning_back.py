@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from juki import offboarding
+from juki import audit, offboarding
 from juki.offboarding import store
 from juki.offboarding.model import ERASE_STEPS, CaseState, Step
 from juki.problem import Conflict, Refused
@@ -218,6 +218,28 @@ async def test_a_kms_that_does_not_know_the_key_before_its_day_makes_nothing_fin
         offboarding.issue(leaver.config, leaver.fleet.kms, leaver.code, leaver.fleet.clock())
     assert refused.value.code == "offboarding.key_unknown"
     assert leaver.case().state is CaseState.VALIDATED
+
+
+async def test_the_log_of_a_leaving_municipality_is_kept_like_any_other(
+    leaver: Leaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-A-3.3-LOG-01: its export and every log-in of the grace period come under a witnessed head, not a month later."""
+    await leaver.approved()
+    kept: list[str] = []
+
+    async def note(_: object, code: str) -> None:
+        kept.append(code)
+
+    for name in ("sweep", "witnessed_checkpoint"):
+        monkeypatch.setattr(f"juki.audit.keeping.{name}", note)
+    keeper = asyncio.create_task(audit.keep(leaver.fleet))
+    try:
+        async with asyncio.timeout(60):
+            while kept.count(leaver.code) < 2:
+                await asyncio.sleep(0.1)
+    finally:
+        keeper.cancel()
+        await asyncio.gather(keeper, return_exceptions=True)
 
 
 def _raising(fault: Exception) -> Callable[..., bytes]:
