@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from juki import audit, offboarding
+from juki.audit import verifier
 from juki.offboarding import store
 from juki.offboarding.model import ERASE_STEPS, CaseState, Step
 from juki.problem import Conflict, Refused
@@ -240,6 +241,37 @@ async def test_the_log_of_a_leaving_municipality_is_kept_like_any_other(
     finally:
         keeper.cancel()
         await asyncio.gather(keeper, return_exceptions=True)
+
+
+async def test_the_witness_copies_go_along_with_the_log_that_they_vouch_for(leaver: Leaver, quiet: Quiet) -> None:
+    """R-A-3.3-LOG-03: they lay below the state folder and were destroyed with it; the log is checked against them for ever."""
+    await leaver.erasing()
+    await audit.witnessed_checkpoint(leaver.fleet, leaver.code)
+    case = await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    folder = offboarding.case_folder(leaver.config, case)
+    key = verifier.read_key(folder / "audit" / "key.pem")
+    report = verifier.verify(folder / "audit", key, [folder / "witness"])
+    assert (report.whole, report.witnessed) == (True, 1)
+    assert not audit.witness_of(leaver.fleet).folder(leaver.code).exists()
+
+
+async def test_a_certificate_does_not_tell_of_a_trial_that_nobody_made_nor_forget_what_the_first_run_erased(
+    leaver: Leaver, quiet: Quiet
+) -> None:
+    """Rev. 2, 4.6: the method of verification is the one that was used; counts are those of the whole erasure."""
+    codes = await leaver.erasing()
+    left_behind = leaver.config.home_path / f"worklist-{leaver.code}"
+    left_behind.write_bytes(b"sealed rows")
+    await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    sign(leaver, "verified", codes["verified"], {}, accepted=False)
+    await offboarding.carry_out(leaver.fleet, leaver.code, quiet)
+    sign(leaver, "verified", codes["verified"], {})
+    sign(leaver, "validated", codes["validated"], {})
+    issued = offboarding.issue(leaver.config, leaver.fleet.kms, leaver.code, leaver.fleet.clock())
+    read = offboarding.check(Path(issued.json).read_bytes())
+    assert read is not None
+    assert read.verification_method.endswith("控えの復元は試していない")
+    assert next(m.property_number for m in read.media if m.model == "ファイル") == "1 個"
 
 
 def _raising(fault: Exception) -> Callable[..., bytes]:

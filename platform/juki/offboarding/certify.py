@@ -44,7 +44,9 @@ _ISSUER: Final = "Juki 運用者"
 _TECHNIQUE: Final = (
     "暗号消去(包んだ根鍵の破棄、KMS鍵の無効化と削除予約)及び論理削除(スキーマ・ロール・行の削除、ファイルの1回上書き)"
 )
-_VERIFICATION: Final = "全数: 台帳・スキーマ・ロール・根鍵・ファイル・KMS鍵の状態を再照会し、消去前の控えの復元を試みる"
+_VERIFICATION: Final = "全数: 台帳・スキーマ・ロール・根鍵・ファイル・写し・KMS鍵の状態を再照会"
+_TRIED: Final = "。消去前の控えを復元して根鍵を試した"
+_NOT_TRIED: Final = "。消去前の控えの復元は試していない"
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +88,7 @@ def look(config: Config, kms: Kms, code: str, dump: str) -> Evidence:
         relations_left=left.relations,
         roles_left=left.roles,
         control_rows_left=left.control_rows,
-        files_erased=int(_fact(steps, Step.FILES, "files") or 0),
+        files_erased=max(int(_fact(steps, step, "files") or 0) for step in (Step.INVENTORY, Step.FILES)),
         files_left=len(tenant_files(config.home_path, code)),
         copies_left=len(scratches(config, code)) + left.databases,
         backups=_backups(steps),
@@ -186,7 +188,7 @@ def _compose(config: Config, connection: Connection, case: Case, seen: Evidence,
         tool="juki offboard erase",
         tool_version=version("juki"),
         tool_digest=_tool_digest(),
-        verification_method=_VERIFICATION,
+        verification_method=_VERIFICATION + (_TRIED if seen.restored_backup else _NOT_TRIED),
         classification_after="なし(団体の情報を保持しない)",
         destination_after="同一基盤で継続使用(論理領域の解放)",
         erased_at=case.erased_at,
@@ -199,7 +201,8 @@ def _compose(config: Config, connection: Connection, case: Case, seen: Evidence,
         retained=(
             "団体台帳の消去済みの印(団体コード・名称・日時)",
             "本件の記録と署名鍵",
-            "監査記録の封緘行と署名付き頭部(団体へ引渡し済み)",
+            "団体の状態の変遷と、鍵の消去に応じたプロセスの記録(住民の情報を含まない)",
+            "監査記録の封緘行・署名付き頭部・頭部の控え(団体への引渡しのため案件の保管場所に置く。開く鍵はない)",
         ),
         export_digest=case.export_digest,
         persons=(witness.read_performer(config, case), verified.person, validated.person),

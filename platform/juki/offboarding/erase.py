@@ -11,6 +11,7 @@ import datetime as dt
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -21,6 +22,7 @@ from juki import audit
 from juki.access import Caller
 from juki.audit.export import export
 from juki.audit.log import checkpoint
+from juki.audit.witness import SUFFIX, witness_of
 from juki.dates import today_in_japan
 from juki.offboarding import store
 from juki.offboarding.ask import REQUEST_RIGHT, check_closed, check_wanted
@@ -37,6 +39,7 @@ Tell: TypeAlias = Callable[[Step, str, Facts], None]
 """Called with the step, "begin", "acted" or (when it is written down) "end", and what was seen."""
 
 AUDIT_FOLDER: Final = "audit"
+WITNESS_FOLDER: Final = "witness"
 _ONCE: Final = (Step.INVENTORY, Step.HANDOVER, Step.BACKUPS)
 """Counted, handed over and declared the first time; a rejected erasure does all the others once more."""
 
@@ -162,15 +165,24 @@ async def _inventory(run: _Run) -> Facts:
 
 
 async def _handover(run: _Run) -> Facts:
-    """The sealed log and its signed heads, which stay verifiable without any key, go into the case's folder."""
-    folder = run.folder / AUDIT_FOLDER
-    for stale in sorted(folder.rglob("*"), reverse=True):  # an export that was cut is made anew
-        stale.rmdir() if stale.is_dir() else stale.unlink()
-    with contextlib.suppress(FileNotFoundError):
-        folder.rmdir()
+    """The sealed log and its signed heads, which stay verifiable without any key, go into the case's folder, and with them
+    the witness's copies: without these nobody could tell afterwards whether the log had been cut back or written anew.
+    """
+    folder, copies = run.folder / AUDIT_FOLDER, run.folder / WITNESS_FOLDER
+    for part in (folder, copies):  # what was cut is made anew
+        if part.exists():
+            await asyncio.to_thread(shutil.rmtree, part)
     await checkpoint(run.fleet, run.code)
     manifest = await export(run.fleet, run.code, folder)
-    return {"size": int(manifest["size"]), "root": str(manifest["root"]), "checkpoints": int(manifest["checkpoints"])}
+    witnessed = witness_of(run.fleet).folder(run.code)
+    if witnessed.exists():
+        await asyncio.to_thread(shutil.copytree, witnessed, copies)
+    return {
+        "size": int(manifest["size"]),
+        "root": str(manifest["root"]),
+        "checkpoints": int(manifest["checkpoints"]),
+        "witnessed": len(list(copies.glob(f"*{SUFFIX}"))),
+    }
 
 
 async def _roots(run: _Run) -> Facts:
