@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
+
 import pytest
 
 from juki import __main__ as juki
+from juki.commands.arguments import moment
 
 
 def _told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int | str | None, str]:
@@ -56,3 +60,24 @@ def test_without_a_word_the_commands_are_listed(capsys: pytest.CaptureFixture[st
     assert juki.main([]) == 0
     told = capsys.readouterr().out
     assert all(name.replace("_", "-") in told for name in juki.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "utc"),
+    [
+        ("2026-11-24", "2026-11-23T15:00:00+00:00"),
+        ("2026-11-24T06:00", "2026-11-23T21:00:00+00:00"),
+        ("2026-11-24T06:00Z", "2026-11-24T06:00:00+00:00"),
+    ],
+)
+def test_a_day_on_the_command_line_is_a_day_in_japan_whatever_zone_the_machine_is_in(
+    monkeypatch: pytest.MonkeyPatch, typed: str, utc: str
+) -> None:
+    """R-A-3.3-LOG-02: on a server that runs in UTC an analysis left out the first nine hours: the night it is made for."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    try:
+        assert moment(typed).astimezone(dt.UTC).isoformat() == utc
+    finally:
+        monkeypatch.undo()
+        time.tzset()

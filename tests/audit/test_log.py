@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 
 from juki import audit
-from juki.access.model import Caller
+from juki.access.model import Caller, NotSignedIn
 from juki.audit import log_store, merkle, verifier, witness
 from juki.audit.log_store import LeafRow
 from juki.problem import Conflict, JukiError, Refused, Unavailable
@@ -488,6 +488,8 @@ async def test_the_standard_analyses_find_what_they_are_for(fresh_fleet: Fleet, 
         await work(fleet, caller("resident.read", actor="op-busy"), person=f"{number:010d}")
     fleet.clock = lambda: noon + dt.timedelta(hours=9)
     await work(fleet, caller("resident.read", actor="op-late"))
+    with pytest.raises(NotSignedIn):  # a system that fetches its token at night is no person at work
+        await audit.machine_token(fleet, IWAKI, "", "", "", [])
     auditor = caller("audit.read")
     limits = audit.Limits(persons_an_hour=25)
     async with audit.operation(fleet, auditor, "audit.analyse", purpose="点検", right="audit.read", write=False) as op:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -327,3 +328,95 @@ async def test_no_mixture_of_tampering_is_called_whole(exported: Exported, tmp_p
             text = tamper.note.body(IWAKI, int(path.stem), root, datetime.datetime.now(datetime.UTC))
             path.write_text(tamper.note.sign(text, IWAKI, exported.signer), encoding="utf-8")
     assert not exported.report(folder).whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a\nwhole: 162 leaves under root 00", "\x1b[2J\u202e", "証明", b"\xff\xfe".decode("utf-8", "surrogateescape")],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+async def test_a_name_made_to_deceive_the_reader_writes_no_line_of_its_own(
+    exported: Exported, tmp_path: Path, name: str, encoding: str
+) -> None:
+    """R-A-3.3-LOG-01: names of files are the attacker's; what is printed is ours, on any terminal, and never a trace."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    (folder / "checkpoints" / f"{name}.checkpoint").write_text("no head")
+    done = _run_alone(folder, exported, {"PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stderr) == (1, b"")
+    said = done.stdout.decode(encoding)
+    assert not [line for line in said.splitlines() if line.startswith("whole")]
+    assert all(sign.isprintable() or sign == "\n" for sign in said)
+    assert said.count("TAMPERED bad_signature") == 1
+
+
+@pytest.mark.parametrize("code", ["\ud800", "072044\nwhole: 162 leaves under root 00"])
+async def test_a_manifest_made_to_deceive_the_reader_writes_no_line_of_its_own(
+    exported: Exported, tmp_path: Path, code: str
+) -> None:
+    """R-A-3.3-LOG-01: neither a trace nor a line that reads like a verdict."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    manifest = {"format": "juki-audit-export/1", "origin": f"juki.audit/{code}", "tenant": code}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    done = _run_alone(folder, exported, {})
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert not [line for line in done.stdout.decode().splitlines() if line.startswith("whole")]
+
+
+@pytest.mark.parametrize("device", ["pipe", "/dev/zero"])
+async def test_a_pipe_or_device_for_a_manifest_keeps_nobody_waiting(
+    exported: Exported, tmp_path: Path, device: str
+) -> None:
+    """R-A-3.3-LOG-01: unreadable, and said at once."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    (folder / "manifest.json").unlink()
+    if device == "pipe":
+        os.mkfifo(folder / "manifest.json")
+    else:
+        (folder / "manifest.json").symlink_to(device)
+    assert _run_alone(folder, exported, {}).returncode == 2
+
+
+async def test_bytes_behind_the_tree_are_named(exported: Exported, tmp_path: Path) -> None:
+    """R-A-3.3-LOG-01: what no head vouches for is not passed over, be it less than a leaf."""
+    folder = tamper.copied(exported.folder, tmp_path / "copy")
+    with (folder / "leaves.bin").open("ab") as tree:
+        tree.write(b"behind")
+    assert kinds(exported.report(folder)) == ["tree_alteration"]
+
+
+async def test_an_export_older_than_the_copies_is_told_how_to_be_told_from_a_cut_log(
+    fleet: Fleet, caller: Callable[..., Caller], tmp_path: Path
+) -> None:
+    """R-A-3.3-LOG-03: a municipality that works on signs heads after its export; the moment that decides is named."""
+    await audit.checkpoint(fleet, IWAKI)
+    await audit.export(fleet, IWAKI, tmp_path / "export")
+    async with audit.operation(fleet, caller(), "resident.read", purpose="照会", write=False):
+        pass
+    witness = audit.DirectoryWitness(tmp_path / "witness")
+    made = await audit.witnessed_checkpoint(fleet, IWAKI, witness)
+    key = verifier.read_key(tmp_path / "export" / "key.pem")
+    report = verifier.verify(tmp_path / "export", key, [witness.folder(IWAKI)])
+    assert kinds(report) == ["missing_checkpoint", "truncation"]
+    assert made.made_at is not None
+    assert datetime.datetime.fromisoformat(report.behind) == made.made_at
+
+
+async def test_a_key_taken_from_the_export_itself_is_said_to_prove_little(
+    exported: Exported, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-A-3.3-LOG-01: whoever makes a log up makes up a key for it, too."""
+    assert verifier.main([str(exported.folder), "--key", str(exported.folder / "key.pem")]) == 0
+    assert "this key lies in the export itself" in capsys.readouterr().out
+
+
+def _run_alone(folder: Path, exported: Exported, environment: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    program = [
+        sys.executable,
+        str(juki.audit.verifier.__file__),
+        str(folder),
+        "--key",
+        str(exported.folder / "key.pem"),
+    ]
+    return subprocess.run(
+        program, capture_output=True, timeout=60, check=False, env={**os.environ, "PYTHONUTF8": "1", **environment}
+    )

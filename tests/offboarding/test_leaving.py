@@ -52,7 +52,7 @@ async def test_a_leaving_municipality_takes_no_more_changes_and_can_turn_back(le
     with pytest.raises(Refused) as refused:
         await leaver.fleet.tenant(leaver.code)
     assert refused.value.code == "tenant.leaving"
-    wish = await leaver.operate(leaver.asker, offboarding.withdraw)
+    wish = await leaver.operate(leaver.asker, lambda op: offboarding.withdraw(op, leaver.config))
     offboarding.give_back(leaver.config, leaver.code, wish)
     assert (await leaver.fleet.tenant(leaver.code)).state == "active"
 

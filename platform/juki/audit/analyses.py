@@ -66,7 +66,8 @@ def out_of_hours(entries: Iterable[Entry], settings: Settings) -> Iterator[Findi
     by: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         outside = not is_open(entry.at, hours.opens, hours.closes, hours.days, hours.holidays)
-        if outside and entry.intent.actor_kind == "operator" and (who := _operator(entry)):
+        person = entry.intent.actor_kind == "operator" and not entry.action.startswith("machine.")  # not signed in yet
+        if outside and person and (who := _operator(entry)):
             by[who].append(entry)
     yield from (_finding("out_of_hours", who, these) for who, these in sorted(by.items()))
 

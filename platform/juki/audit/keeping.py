@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from juki.audit.entrance import forget_pages
-from juki.audit.log import checkpoint
+from juki.audit.log import LOG_STATES, checkpoint
 from juki.audit.operation import written_since
 from juki.audit.sweep import sweep
 from juki.audit.witness import copy_newest, witnessed_checkpoint
@@ -54,14 +54,15 @@ def _told_to_stop() -> bool:
 
 async def _sweep_all(fleet: Fleet) -> None:
     try:
-        codes = [tenant.code for tenant in await fleet.tenants() if tenant.state in OPEN_STATES]
+        states = {tenant.code: tenant.state for tenant in await fleet.tenants() if tenant.state in LOG_STATES}
     except JukiError as e:
         log.warning("sweep postponed: %s", e.code)
         return
-    for code in codes:
+    for code, state in states.items():
         await _try(fleet, code, sweep)
         await _try(fleet, code, witnessed_checkpoint)
-        await _try(fleet, code, forget_pages)
+        if state in OPEN_STATES:  # whoever is leaving has no counter and so no pages
+            await _try(fleet, code, forget_pages)
 
 
 async def _try(fleet: Fleet, code: str, what: Callable[[Fleet, str], Awaitable[object]]) -> None:

@@ -5,7 +5,8 @@ no other module of ours: it can be carried to another machine as this one file.
 
 DIR holds entries.jsonl (the sealed rows in their order), leaves.bin (32 bytes a leaf) and checkpoints/ (signed heads).
 A witness folder holds copies of heads kept elsewhere; without one, a log cut back to an earlier head looks like that
-earlier log. Exit: 0 whole, 1 tampered with, 2 cannot be read.
+earlier log. With copies made after the export, an honest older export looks like a log that was cut back: take the
+copies first and the export after them. Exit: 0 whole, 1 tampered with, 2 cannot be read.
 
 It names: deletion, reordering, truncation, fork, alteration, insertion, tree_alteration, bad_signature,
 missing_checkpoint, unsigned_tail.
@@ -59,6 +60,7 @@ class Head:
     root: bytes
     source: str
     witnessed: bool
+    at: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,9 @@ class Report:
     size: int
     root: str
     findings: tuple[Finding, ...]
+    behind: str = (
+        ""  # when the first head was signed that only a witness has, where this export is whole but for later heads
+    )
 
     @property
     def whole(self) -> bool:
@@ -142,7 +147,16 @@ def verify(folder: Path, public: bytes, witnesses: Sequence[Path] = ()) -> Repor
     findings += _compare(entries, tree, own, seen)
     size = max((head.size for head in own), default=0)
     root = next((head.root.hex() for head in own if head.size == size), "")
-    return Report(origin, len(entries), len(own), len(seen), size, root, tuple(_merged(findings)))
+    behind = _behind(entries, own, seen, findings)
+    return Report(origin, len(entries), len(own), len(seen), size, root, tuple(_merged(findings)), behind)
+
+
+def _behind(entries: list[Entry], own: list[Head], seen: list[Head], findings: list[Finding]) -> str:
+    """Cut back, or only older than the copies? The files cannot tell; this is the moment that decides."""
+    end = len(entries)
+    only_later = all(f.kind in ("missing_checkpoint", "truncation") and f.first >= end for f in findings)
+    later = sorted((head for head in seen if head.size > end), key=lambda head: head.size)
+    return later[0].at if later and only_later and any(head.size == end for head in own) else ""
 
 
 def _compare(entries: list[Entry], tree: list[bytes], own: list[Head], seen: list[Head]) -> Iterator[Finding]:
@@ -286,7 +300,9 @@ def _merged(findings: list[Finding]) -> Iterator[Finding]:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = dict(json.loads((folder / "manifest.json").read_text(encoding="utf-8")))
+        path = folder / "manifest.json"
+        _must_be_a_file(path)
+        manifest: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise Unreadable(f"{folder} has no readable manifest.json") from error
     code = manifest.get("tenant")
@@ -342,7 +358,7 @@ def _tree(path: Path) -> list[bytes]:
         raw = path.read_bytes()
     except OSError:
         return []
-    return [raw[i : i + 32] for i in range(0, len(raw) // 32 * 32, 32)]
+    return [raw[i : i + 32] for i in range(0, len(raw), 32)]
 
 
 def _heads(folder: Path, origin: str, public: bytes, findings: list[Finding], *, witnessed: bool) -> Iterator[Head]:
@@ -383,7 +399,7 @@ def _head(text: str, origin: str, public: bytes, source: str, witnessed: bool) -
     key_hash = hashlib.sha256(origin.encode() + b"\n\x01" + public).digest()[:4]
     if size <= 0 or len(root) != 32 or raw[:4] != key_hash or not _signed(public, raw[4:], message.encode()):
         return None
-    return Head(size, root, source, witnessed)
+    return Head(size, root, source, witnessed, lines[3].removeprefix("time "))
 
 
 def _signed(public: bytes, signature: bytes, message: bytes) -> bool:
@@ -432,24 +448,40 @@ def run(options: argparse.Namespace) -> int:
     try:
         report = verify(options.folder, read_key(options.key), options.witness)
     except Unreadable as error:
-        sys.stderr.write(f"verify: {error}\n")
+        sys.stderr.write(f"verify: {_plain(str(error))}\n")
         return 2
-    sys.stdout.write(_shown(report, bool(options.witness), as_json=options.json))
+    shown = _shown(report, options)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding))
     return 0 if report.whole else 1
 
 
-def _shown(report: Report, witnessed: bool, *, as_json: bool) -> str:
-    if as_json:
+def _plain(text: str) -> str:
+    """Names of files and of the log may hold line breaks, control signs or marks of direction that would forge a line."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+
+
+def _shown(report: Report, options: argparse.Namespace) -> str:
+    if options.json:
         whole = {"whole": report.whole, **dataclasses.asdict(report)}
-        return json.dumps(whole, ensure_ascii=False) + "\n"
-    lines = [f"{report.origin}: {report.entries} rows, {report.heads} heads, {report.witnessed} witnessed copies"]
+        return json.dumps(whole) + "\n"
+    lines = [
+        f"{_plain(report.origin)}: {report.entries} rows, {report.heads} heads, {report.witnessed} witnessed copies"
+    ]
     lines += [
-        f"TAMPERED {f.kind}" + (f" at {f.first}..{f.last}" if f.first >= 0 else "") + f": {f.detail}"
+        f"TAMPERED {f.kind}" + (f" at {f.first}..{f.last}" if f.first >= 0 else "") + f": {_plain(f.detail)}"
         for f in report.findings
     ]
     if report.whole:
         lines.append(f"whole: {report.size} leaves under root {report.root}")
-    if not witnessed:
+    if report.behind:
+        lines.append(
+            f"note: what is here agrees with its heads; an honest export taken before {_plain(report.behind)} looks the same."
+            " Taken later, the log was cut back. When in doubt copy the witness first and export anew"
+        )
+    if options.key.resolve().parent == options.folder.resolve():
+        lines.append("note: this key lies in the export itself, so whoever made the one may have made the other")
+    if not options.witness:
         lines.append(
             "note: no witness given, so a log cut back to an earlier head cannot be told from that earlier log"
         )

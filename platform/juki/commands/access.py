@@ -22,9 +22,10 @@ import msgspec
 from juki import audit
 from juki.access import NewOperator, Work, accounts, grants, hours, machines, store, terminal_store, terminals
 from juki.access.bootstrap import Made, People, bootstrap, read_people
-from juki.access.model import JAPAN, system
+from juki.access.model import system
 from juki.audit import Login
 from juki.commands import Commands
+from juki.commands.arguments import moment
 from juki.config import load
 from juki.problem import Invalid, JukiError, Misconfigured
 from juki.tenancy import Fleet
@@ -80,8 +81,8 @@ def _operator(noun: argparse.ArgumentParser) -> None:
     hours_ = _verb(verbs, "hours", "approve use of a terminal outside hours", "account.approve", _operator_hours)
     hours_.add_argument("operator")
     hours_.add_argument("--at", required=True, metavar="TERMINAL")
-    hours_.add_argument("--from", dest="from_at", required=True, type=_moment, metavar="TIME")
-    hours_.add_argument("--until", required=True, type=_moment, metavar="TIME")
+    hours_.add_argument("--from", dest="from_at", required=True, type=moment, metavar="TIME")
+    hours_.add_argument("--until", required=True, type=moment, metavar="TIME")
     hours_.add_argument("--reason", required=True)
 
 
@@ -271,12 +272,6 @@ async def _operator_hours(work: Work, options: argparse.Namespace) -> dict[str, 
     account = await accounts.find(work, options.operator)
     number = await hours.approve(work, account.operator_id, options.at, options.from_at, options.until, options.reason)
     return {"approval_no": number, "operator": account.operator_id}
-
-
-def _moment(text: str) -> dt.datetime:
-    """An ISO time; without a zone it is Japanese time."""
-    moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=JAPAN)
 
 
 async def _operator_review(work: Work, options: argparse.Namespace) -> list[Any]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import difflib
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
+
+from juki.dates import JST
 
 _CHOICE: Final = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)")
 _VALUE: Final = re.compile(r"argument (\S+): invalid (\S+) value: (.*)")
@@ -17,8 +20,14 @@ _KINDS: Final = {
     "_count": "a whole number",
     "_hours": "a whole number",
     "fromisoformat": "a date as YYYY-MM-DD",
-    "_moment": "a date or time as YYYY-MM-DD or YYYY-MM-DDTHH:MM",
+    "moment": "a date or time as YYYY-MM-DD or YYYY-MM-DDTHH:MM",
 }
+
+
+def moment(text: str) -> dt.datetime:
+    """A day or a moment in ISO form; without an offset in Japan, whatever zone this machine is in."""
+    told = dt.datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=JST)
 
 
 class Parser(argparse.ArgumentParser):

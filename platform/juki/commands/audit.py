@@ -16,9 +16,11 @@ import msgspec
 from juki import audit
 from juki.access.model import system
 from juki.audit import verifier
+from juki.audit.log import LOG_STATES
 from juki.commands import Commands
+from juki.commands.arguments import moment
 from juki.config import load
-from juki.tenancy import OPEN_STATES, Fleet
+from juki.tenancy import Fleet
 
 Deed: TypeAlias = Callable[[Fleet, argparse.Namespace], Awaitable[tuple[Any, str]]]
 _NO_TENANT: Final = "対象の団体がありません。"
@@ -41,8 +43,8 @@ def register(commands: Commands) -> None:
     _common(export, _export)
     analyse = verbs.add_parser("analyse", help="standard analyses of a period")
     analyse.add_argument("--tenant", required=True, metavar="CODE")
-    analyse.add_argument("--since", type=_moment, help="ISO date or time; 30 days ago without")
-    analyse.add_argument("--until", type=_moment, help="ISO date or time; now without")
+    analyse.add_argument("--since", type=moment, help="ISO date or time in Japan; 30 days ago without")
+    analyse.add_argument("--until", type=moment, help="ISO date or time in Japan; now without")
     _common(analyse, _analyse)
     verify = verbs.add_parser("verify", help="check an exported log; needs no database and no key but the public one")
     verifier.add_arguments(verify)
@@ -52,11 +54,6 @@ def register(commands: Commands) -> None:
 def _common(verb: argparse.ArgumentParser, deed: Deed) -> None:
     verb.add_argument("--json", action="store_true", help="print JSON")
     verb.set_defaults(run=_run, deed=deed)
-
-
-def _moment(text: str) -> dt.datetime:
-    moment = dt.datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.astimezone()
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -76,7 +73,7 @@ async def _with_fleet(options: argparse.Namespace) -> tuple[Any, str]:
 async def _codes(fleet: Fleet, options: argparse.Namespace) -> list[str]:
     if options.tenant:
         return [options.tenant]
-    return [tenant.code for tenant in await fleet.tenants() if tenant.state in OPEN_STATES]
+    return [tenant.code for tenant in await fleet.tenants() if tenant.state in LOG_STATES]
 
 
 async def _checkpoint(fleet: Fleet, options: argparse.Namespace) -> tuple[Any, str]:

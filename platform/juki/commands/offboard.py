@@ -11,9 +11,10 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import msgspec
 
@@ -24,7 +25,7 @@ from juki.commands import Commands
 from juki.commands.access import read_secret, read_terminal
 from juki.config import Config, load
 from juki.offboarding.model import Step
-from juki.problem import Misconfigured
+from juki.problem import JukiError, Misconfigured
 from juki.tenancy import Fleet, backup, digest, kms_of, system_clock
 from juki.tenancy.local import LocalServer
 from juki.vault import Kms, box
@@ -164,18 +165,18 @@ async def _approve(fleet: Fleet, caller: Caller, options: argparse.Namespace) ->
 
 
 async def _withdraw(fleet: Fleet, caller: Caller, options: argparse.Namespace) -> Answer:
-    await asyncio.to_thread(offboarding.check_withdrawable, fleet.config, options.tenant)
     right = offboarding.REQUEST_RIGHT if caller.may(offboarding.REQUEST_RIGHT) else offboarding.APPROVE_RIGHT
-    wish = await _operate(fleet, caller, "withdraw", right, offboarding.withdraw)
+    wish = await _operate(fleet, caller, "withdraw", right, lambda op: offboarding.withdraw(op, fleet.config))
     await asyncio.to_thread(offboarding.give_back, fleet.config, options.tenant, wish)
     return {"request": wish.request_no, "state": "withdrawn"}
 
 
 async def _appoint(fleet: Fleet, caller: Caller, options: argparse.Namespace) -> Answer:
-    code = await _operate(
-        fleet, caller, "appoint", None, lambda op: offboarding.appoint(op, fleet.config, options.duty)
-    )
-    _write_new(options.out, f"{code}\n".encode())
+    with _new_file(options.out) as file:  # before anybody is appointed: a code is drawn once and said nowhere else
+        code = await _operate(
+            fleet, caller, "appoint", None, lambda op: offboarding.appoint(op, fleet.config, options.duty)
+        )
+        file.write(f"{code}\n".encode())
     return {"duty": options.duty, "out": str(options.out)}
 
 
@@ -288,13 +289,19 @@ def _read(path: Path) -> bytes:
         raise Misconfigured("offboarding.key_file", f"cannot read {path}", remedy="name an existing file") from None
 
 
-def _write_new(path: Path, content: bytes) -> None:
+@contextmanager
+def _new_file(path: Path) -> Generator[BinaryIO]:
+    """A new file for one pair of eyes; gone again where what should be written into it did not come to be."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         raise Misconfigured("offboarding.out", f"cannot write {path}", remedy="name a new file") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+    except JukiError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _say(options: argparse.Namespace, answer: Answer) -> int:

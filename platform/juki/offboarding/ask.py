@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from juki.audit import Operation
+from juki.config import Config
 from juki.offboarding import store
+from juki.offboarding.leave import check_withdrawable
 from juki.offboarding.model import check_second_person
 from juki.offboarding.store import Wish
 from juki.problem import Conflict, NotFound
@@ -47,13 +51,35 @@ async def approve(op: Operation, key_fingerprint: str) -> Wish:
     return await wish(op)
 
 
-async def withdraw(op: Operation) -> Wish:
-    """取下げ before the erasure begins, by whoever may ask or approve; saying it twice changes nothing."""
+async def withdraw(op: Operation, config: Config) -> Wish:
+    """取下げ before the erasure begins, by whoever may ask or approve; saying it twice changes nothing.
+
+    Conflict `offboarding.wrong_state` once it has begun: of a withdrawal and a start at the same moment one comes first.
+    """
+    await store.lock_wish(op.session)
+    await asyncio.to_thread(check_withdrawable, config, op.tenant.code)
     asked = await wish(op)
     if asked.decision == "withdrawn":
         return asked
     await _decide(op, asked, "withdrawn")
     return await wish(op)
+
+
+async def check_wanted(op: Operation) -> None:
+    """Conflict `offboarding.withdrawn` where the municipality has taken its request back.
+
+    Its own word counts, and not how far a withdrawal came that was cut.
+    """
+    if (await wish(op)).decision != "approved":
+        raise Conflict(
+            "offboarding.withdrawn", "the request was taken back", remedy="juki offboard withdraw, once more"
+        )
+
+
+def check_closed(op: Operation) -> None:
+    """Conflict `offboarding.counter_open` where the register still takes changes: they would be lost."""
+    if op.tenant.state != "leaving":
+        raise Conflict("offboarding.counter_open", f"the municipality is {op.tenant.state}, not leaving")
 
 
 async def wish(op: Operation) -> Wish:

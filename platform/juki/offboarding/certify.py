@@ -16,6 +16,7 @@ from juki.config import Config
 from juki.dates import JST, today_in_japan
 from juki.offboarding import store, witness
 from juki.offboarding.erase import tenant_files
+from juki.offboarding.hand_over import scratches
 from juki.offboarding.leave import case_folder
 from juki.offboarding.model import (
     Backup,
@@ -30,11 +31,12 @@ from juki.offboarding.model import (
     check_complete,
     claim,
     conditions,
+    nothing_left,
 )
 from juki.offboarding.store import Connection
-from juki.problem import Refused
+from juki.problem import Conflict, Refused
 from juki.tenancy import Eraser, backup
-from juki.vault import KeyState, Kms, VaultError, unwrap
+from juki.vault import KeyDeleted, KeyDisabled, KeyPendingDeletion, KeyState, Kms, unwrap
 from juki.vault.signing import DocumentSigner, sign_pdf, verify_document
 
 TEMPLATE: Final = Path(str(files("juki.offboarding"))) / "templates" / "certificate.typ"
@@ -42,7 +44,9 @@ _ISSUER: Final = "Juki 運用者"
 _TECHNIQUE: Final = (
     "暗号消去(包んだ根鍵の破棄、KMS鍵の無効化と削除予約)及び論理削除(スキーマ・ロール・行の削除、ファイルの1回上書き)"
 )
-_VERIFICATION: Final = "全数: 台帳・スキーマ・ロール・根鍵・ファイル・KMS鍵の状態を再照会し、消去前の控えの復元を試みる"
+_VERIFICATION: Final = "全数: 台帳・スキーマ・ロール・根鍵・ファイル・写し・KMS鍵の状態を再照会"
+_TRIED: Final = "。消去前の控えを復元して根鍵を試した"
+_NOT_TRIED: Final = "。消去前の控えの復元は試していない"
 
 
 class Issued(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +88,9 @@ def look(config: Config, kms: Kms, code: str, dump: str) -> Evidence:
         relations_left=left.relations,
         roles_left=left.roles,
         control_rows_left=left.control_rows,
-        files_erased=int(_fact(steps, Step.FILES, "files") or 0),
+        files_erased=max(int(_fact(steps, step, "files") or 0) for step in (Step.INVENTORY, Step.FILES)),
         files_left=len(tenant_files(config.home_path, code)),
+        copies_left=len(scratches(config, code)) + left.databases,
         backups=_backups(steps),
         restored_backup=dump,
     )
@@ -94,7 +99,9 @@ def look(config: Config, kms: Kms, code: str, dump: str) -> Evidence:
 def try_backup(kms: Kms, admin_dsn: str, code: str, source: Path) -> str:
     """Restore a dump taken before and try its roots: "opens nothing", or "OPENS" where any root still unwraps.
 
-    Without a root no value opens: every sealed value of the dump names a root version, and the roots are all here.
+    Without a root no value opens: every sealed value of the dump names a root version, and the roots are all here. What
+    stops a root from unwrapping must be the state of its key: a KMS that is away, or that refuses this process, shows
+    nothing, and its fault is raised.
     """
     with backup.restored(admin_dsn, code, source) as held:
         if not held.sealed_values or not held.roots:
@@ -104,7 +111,7 @@ def try_backup(kms: Kms, admin_dsn: str, code: str, source: Path) -> str:
         for wrapped in held.roots:
             try:
                 root = unwrap(kms, wrapped)
-            except VaultError:
+            except (KeyDisabled, KeyPendingDeletion, KeyDeleted):
                 continue
             root[:] = bytes(len(root))
             return "OPENS"
@@ -119,6 +126,7 @@ def checks_of(seen: Evidence) -> dict[str, str]:
         "残る包んだ根鍵": str(seen.roots_left),
         "管理用の行": str(seen.control_rows_left),
         "残るファイル": str(seen.files_left),
+        "残る写し(突合用・復元用)": str(seen.copies_left),
         "KMS鍵の状態": seen.key_state,
         "鍵を忘れたプロセス": str(len(seen.acknowledgements)),
         "復元した控え": seen.restored_backup or "試していない",
@@ -127,14 +135,15 @@ def checks_of(seen: Evidence) -> dict[str, str]:
 
 def is_finished(seen: Evidence) -> bool:
     """検証 (4.5.1): whether the erasure came to its end; what may be claimed for it is another question."""
-    gone = not (seen.relations_left or seen.roles_left or seen.roots_left or seen.control_rows_left or seen.files_left)
-    return gone and seen.key_state in ("PENDING_DELETION", "DELETED") and seen.restored_backup != "OPENS"
+    return nothing_left(seen) and seen.key_state in ("PENDING_DELETION", "DELETED") and seen.restored_backup != "OPENS"
 
 
 def issue(config: Config, kms: Kms, code: str, now: dt.datetime) -> Issued:
     """証明書の発行: JSON and PDF, signed, with the two dates. Issued again after the key's end, it is final.
 
-    Invalid `offboarding.unfinished` names what is missing; Conflict before validation.
+    Invalid `offboarding.unfinished` names what is missing; Conflict before validation. Conflict `offboarding.undone` where
+    what was verified is no longer so (a deletion called back, a backup restored): the case is then to be erased again.
+    Conflict `offboarding.key_unknown` where the KMS does not know the key before its day: it is not the right one.
     """
     with store.control(config) as connection:
         case = store.case_of(connection, code)
@@ -142,6 +151,11 @@ def issue(config: Config, kms: Kms, code: str, now: dt.datetime) -> Issued:
         verification = witness.read_finding(config, case, "verified")
         dump = "opens nothing" if verification.checks.get("復元した控え") == "opens nothing" else ""
         seen = look(config, kms, code, dump)
+        if seen.key_state == str(KeyState.DELETED) and case.key_deletion_due and now < case.key_deletion_due:
+            raise Conflict("offboarding.key_unknown", "the KMS does not know a key whose day has not come")
+        if not is_finished(seen):
+            store.move(connection, case, CaseState.REJECTED)
+            raise Conflict("offboarding.undone", "what was verified is no longer so", remedy="juki offboard erase")
         certificate = _compose(config, connection, case, seen, now)
         check_complete(certificate)
         issued = _write(config, connection, kms, case, certificate)
@@ -174,7 +188,7 @@ def _compose(config: Config, connection: Connection, case: Case, seen: Evidence,
         tool="juki offboard erase",
         tool_version=version("juki"),
         tool_digest=_tool_digest(),
-        verification_method=_VERIFICATION,
+        verification_method=_VERIFICATION + (_TRIED if seen.restored_backup else _NOT_TRIED),
         classification_after="なし(団体の情報を保持しない)",
         destination_after="同一基盤で継続使用(論理領域の解放)",
         erased_at=case.erased_at,
@@ -187,7 +201,8 @@ def _compose(config: Config, connection: Connection, case: Case, seen: Evidence,
         retained=(
             "団体台帳の消去済みの印(団体コード・名称・日時)",
             "本件の記録と署名鍵",
-            "監査記録の封緘行と署名付き頭部(団体へ引渡し済み)",
+            "団体の状態の変遷と、鍵の消去に応じたプロセスの記録(住民の情報を含まない)",
+            "監査記録の封緘行・署名付き頭部・頭部の控え(団体への引渡しのため案件の保管場所に置く。開く鍵はない)",
         ),
         export_digest=case.export_digest,
         persons=(witness.read_performer(config, case), verified.person, validated.person),
@@ -303,9 +318,9 @@ def _backups(steps: dict[str, StepRecord]) -> tuple[Backup, ...]:
 
 
 def _weakest(states: list[KeyState]) -> str:
-    """The state of a set of keys is that of the one which could still be used soonest."""
+    """The state of a set of keys is that of the one which could still be used soonest; of no key nothing is claimed."""
     order = (KeyState.ENABLED, KeyState.DISABLED, KeyState.PENDING_DELETION, KeyState.DELETED)
-    return str(next((state for state in order if state in states), KeyState.DELETED))
+    return str(next((state for state in order if state in states), KeyState.ENABLED))
 
 
 def _tool_digest() -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,11 +22,13 @@ from juki import audit
 from juki.access import Caller
 from juki.audit.export import export
 from juki.audit.log import checkpoint
+from juki.audit.witness import SUFFIX, witness_of
 from juki.dates import today_in_japan
 from juki.offboarding import store
-from juki.offboarding.ask import REQUEST_RIGHT
+from juki.offboarding.ask import REQUEST_RIGHT, check_closed, check_wanted
+from juki.offboarding.hand_over import remove_scratches
 from juki.offboarding.leave import STATES, case_folder
-from juki.offboarding.model import ERASE_STEPS, Backup, Case, CaseState, Step, check_grace, remaining
+from juki.offboarding.model import Backup, Case, CaseState, Step, check_grace, remaining
 from juki.offboarding.store import Connection, Facts
 from juki.offboarding.witness import Signatory, note_performer
 from juki.problem import Conflict, Refused
@@ -36,8 +39,9 @@ Tell: TypeAlias = Callable[[Step, str, Facts], None]
 """Called with the step, "begin", "acted" or (when it is written down) "end", and what was seen."""
 
 AUDIT_FOLDER: Final = "audit"
-_AGAIN: Final = tuple(s for s in ERASE_STEPS if s not in (Step.INVENTORY, Step.HANDOVER, Step.BACKUPS))
-"""What a rejected erasure does once more; the rest was counted, handed over and declared the first time."""
+WITNESS_FOLDER: Final = "witness"
+_ONCE: Final = (Step.INVENTORY, Step.HANDOVER, Step.BACKUPS)
+"""Counted, handed over and declared the first time; a rejected erasure does all the others once more."""
 
 _KEPT: Final = ("postgres", "kms", "offboarding", "fonts")
 
@@ -59,12 +63,16 @@ async def start(fleet: Fleet, caller: Caller, signatory: Signatory, *, waive_gra
 
     `signatory` is the same person as the certificate will name them.
 
-    Refused `offboarding.grace_running`, `offboarding.grace_fixed` where the settings do not let it be waived.
+    Refused `offboarding.grace_running`, `offboarding.grace_fixed` where the settings do not let it be waived; Conflict
+    `offboarding.withdrawn`, `offboarding.counter_open`.
     """
     async with audit.operation(
         fleet, caller, "offboard.erase", purpose="利用終了の消去", right=REQUEST_RIGHT, states=STATES
     ) as op:
         op.fact(waived=int(waive_grace))
+        check_closed(op)
+        await store.lock_wish(op.session)
+        await check_wanted(op)
         may_waive = op.tenant.settings.leaving.grace_may_be_waived
         return await asyncio.to_thread(_start, fleet, caller, signatory, waive_grace, may_waive)
 
@@ -105,17 +113,17 @@ async def carry_out(fleet: Fleet, code: str, tell: Tell) -> Case:
     """
     with store.control(fleet.config) as connection:
         case = store.case_of(connection, code)
-        todo = _AGAIN
+        if case.state is CaseState.ERASED:
+            return case
         if case.state is CaseState.REJECTED:
+            store.note_again(connection, case.case_no)
             case = store.move(connection, case, CaseState.ERASING)
-        elif case.state is CaseState.ERASING:
-            todo = remaining(store.steps_done(connection, case.case_no))
-        elif case.state is not CaseState.ERASED:
+        if case.state is not CaseState.ERASING:
             raise Conflict(
                 "offboarding.wrong_state", f"a case that is {case.state} is not erased", state=str(case.state)
             )
-        else:
-            return case
+        todo = remaining(store.steps_done(connection, case.case_no, _ONCE))
+        await asyncio.to_thread(remove_scratches, fleet.config, fleet.kms, code)
         eraser = await asyncio.to_thread(Eraser, fleet.config, code)
         try:
             run = _Run(
@@ -157,15 +165,24 @@ async def _inventory(run: _Run) -> Facts:
 
 
 async def _handover(run: _Run) -> Facts:
-    """The sealed log and its signed heads, which stay verifiable without any key, go into the case's folder."""
-    folder = run.folder / AUDIT_FOLDER
-    for stale in sorted(folder.rglob("*"), reverse=True):  # an export that was cut is made anew
-        stale.rmdir() if stale.is_dir() else stale.unlink()
-    with contextlib.suppress(FileNotFoundError):
-        folder.rmdir()
+    """The sealed log and its signed heads, which stay verifiable without any key, go into the case's folder, and with them
+    the witness's copies: without these nobody could tell afterwards whether the log had been cut back or written anew.
+    """
+    folder, copies = run.folder / AUDIT_FOLDER, run.folder / WITNESS_FOLDER
+    for part in (folder, copies):  # what was cut is made anew
+        if part.exists():
+            await asyncio.to_thread(shutil.rmtree, part)
     await checkpoint(run.fleet, run.code)
     manifest = await export(run.fleet, run.code, folder)
-    return {"size": int(manifest["size"]), "root": str(manifest["root"]), "checkpoints": int(manifest["checkpoints"])}
+    witnessed = witness_of(run.fleet).folder(run.code)
+    if witnessed.exists():
+        await asyncio.to_thread(shutil.copytree, witnessed, copies)
+    return {
+        "size": int(manifest["size"]),
+        "root": str(manifest["root"]),
+        "checkpoints": int(manifest["checkpoints"]),
+        "witnessed": len(list(copies.glob(f"*{SUFFIX}"))),
+    }
 
 
 async def _roots(run: _Run) -> Facts:
@@ -184,9 +201,13 @@ async def _kms(run: _Run) -> Facts:
     disabled_at = run.fleet.clock()
     due = run.case.key_deletion_due or disabled_at
     keys = _keys(run)
-    for key_id in keys:
-        state = await asyncio.to_thread(kms.state, key_id)
-        if state is KeyState.DELETED or (state is KeyState.PENDING_DELETION and run.case.key_deletion_due):
+    states = {key_id: await asyncio.to_thread(kms.state, key_id) for key_id in keys}
+    known = run.case.key_deletion_due is not None
+    if known and all(state in (KeyState.PENDING_DELETION, KeyState.DELETED) for state in states.values()):
+        return _kms_facts(keys, due, days)
+    store.forget_key_dates(run.connection, run.case)  # somebody called a deletion back: the days are no longer true
+    for key_id, state in states.items():
+        if state is KeyState.DELETED or (state is KeyState.PENDING_DELETION and known):
             continue
         if state is KeyState.PENDING_DELETION:  # scheduled by a run that was cut before it could write down the day
             await asyncio.to_thread(kms.cancel_deletion, key_id)
@@ -194,6 +215,10 @@ async def _kms(run: _Run) -> Facts:
             await asyncio.to_thread(kms.disable, key_id)
         due = max(due, await asyncio.to_thread(kms.schedule_deletion, key_id, days))
     store.note_key(run.connection, run.case, disabled_at=disabled_at, due=due)
+    return _kms_facts(keys, due, days)
+
+
+def _kms_facts(keys: tuple[str, ...], due: dt.datetime, days: int) -> Facts:
     return {"keys": ", ".join(keys), "due": due.isoformat(timespec="seconds"), "days": days}
 
 
@@ -223,7 +248,7 @@ async def _backups(run: _Run) -> Facts:
     today = today_in_japan(run.fleet.clock())
     declared = [
         Backup(
-            name=b.name, place=b.place, expires_on=today + timedelta(days=b.keep_days), keys_included=b.keys_included
+            name=b.name, place=b.place, expires_on=today + dt.timedelta(days=b.keep_days), keys_included=b.keys_included
         )
         for b in run.eraser.tenant.settings.leaving.backups
     ]

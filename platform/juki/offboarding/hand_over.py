@@ -19,7 +19,7 @@ from juki.audit import Operation, reading
 from juki.audit.model import Filter
 from juki.config import Config
 from juki.offboarding import store
-from juki.offboarding.ask import REQUEST_RIGHT
+from juki.offboarding.ask import REQUEST_RIGHT, check_closed, check_wanted
 from juki.offboarding.container import Container
 from juki.offboarding.leave import STATES, grace_end
 from juki.offboarding.model import Case, CaseState, advance
@@ -60,8 +60,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
     """Write the export into a new folder; from then on the grace period runs.
 
-    Conflict `offboarding.wrong_state` before the counter is closed, `offboarding.export_exists`, `offboarding.export_differs`
-    where the register does not hold what was written. An export that was cut has no manifest and is made anew elsewhere.
+    Conflict `offboarding.wrong_state` or `offboarding.counter_open` while the counter is open, `offboarding.withdrawn`,
+    `offboarding.export_exists`, `offboarding.export_differs` where the register does not hold what was written. An export that was cut has no manifest and is made anew elsewhere.
     Everybody whose record leaves has a disclosure row of their own; these rows commit with the outcome, so they stand in
     the register's log and in every later export of it, not in the log that goes along here.
     """
@@ -70,12 +70,14 @@ async def export(fleet: Fleet, caller: Caller, folder: Path) -> Exported:
         fleet, caller, "offboard.export", purpose=PURPOSE, right=REQUEST_RIGHT, states=STATES,
         patience_seconds=_PATIENCE_SECONDS,
     ) as op:  # fmt: skip
+        check_closed(op)
         container = Container(folder, case.public_key.encode())
         manifest = await asyncio.to_thread(legacy.export_standard, fleet, caller.tenant, container.file, now=op.now)
         compared = await asyncio.to_thread(legacy.compare, fleet, caller.tenant, manifest)
         if not compared.equal:
             raise Conflict("offboarding.export_differs", f"{len(compared.differences)} files differ from the register")
         # last, because it opens this operation's transaction, and the server ends one that idles through the long work
+        await check_wanted(op)
         staff = await _write_staff(op, container)
         entries = await _write_log(op, container)
         if await registry.disclose_everyone(op, op.tenant.name, PURPOSE, "export") != manifest.residents:
@@ -137,14 +139,14 @@ async def _write_log(op: Operation, container: Container) -> int:
 async def compare(config: Config, kms: Kms, code: str, opened: Path) -> Compared:
     """Take an opened export into a scratch municipality of its own keys, compare, and erase the scratch again.
 
-    A scratch that an earlier, interrupted comparison left is removed first.
+    A scratch that an earlier, interrupted comparison left is removed first. Conflict `offboarding.wrong_state` once the
+    erasure has begun: nothing of the municipality is written anew then.
     """
+    await asyncio.to_thread(_check_comparable, config, code)
+    await asyncio.to_thread(remove_scratches, config, kms, code)
     with connect(config, "deploy") as deploy:
         leaving = find(deploy, code)
-        left = [t.code for t in list_tenants(deploy) if t.code.startswith(_SCRATCH) and t.name == _scratch_name(code)]
         deploy.commit()
-        for former in left:
-            await asyncio.to_thread(_remove_scratch, config, kms, former)
         scratch = _free_code(deploy)
         add(deploy, kms, _scratch_file(leaving, scratch), actor="offboard compare")
     try:
@@ -158,6 +160,27 @@ async def compare(config: Config, kms: Kms, code: str, opened: Path) -> Compared
     finally:
         await asyncio.to_thread(_remove_scratch, config, kms, scratch)
     return Compared(equal=found.equal, rows=dict(found.rows), differences=found.differences)
+
+
+def _check_comparable(config: Config, code: str) -> None:
+    with store.control(config) as connection:
+        state = store.case_of(connection, code).state
+    if state not in (CaseState.LEAVING, CaseState.EXPORTED):
+        raise Conflict(
+            "offboarding.wrong_state", f"an export of a case that is {state} is not compared", state=str(state)
+        )
+
+
+def scratches(config: Config, code: str) -> list[str]:
+    """Scratch municipalities with this one's register in them, which a comparison that was killed has left."""
+    with connect(config, "deploy", autocommit=True) as deploy:
+        return [t.code for t in list_tenants(deploy) if t.code.startswith(_SCRATCH) and t.name == _scratch_name(code)]
+
+
+def remove_scratches(config: Config, kms: Kms, code: str) -> None:
+    """Take away what comparisons that were killed have left."""
+    for former in scratches(config, code):
+        _remove_scratch(config, kms, former)
 
 
 def _free_code(deploy: Connection) -> str:

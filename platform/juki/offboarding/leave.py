@@ -20,12 +20,16 @@ STATES: Final[frozenset[str]] = frozenset({"migrating", "active", "leaving"})
 def begin(config: Config, code: str, wish: Wish) -> Case:
     """Take over an approved request and close the counter: no more changes, the export will be the last word.
 
-    May be run again. Conflict `offboarding.not_approved`.
+    May be run again. A case of an earlier request, whose withdrawal was cut, ends here: neither its key nor its export
+    is this request's. Conflict `offboarding.not_approved`.
     """
     if wish.decision != "approved":
         raise Conflict("offboarding.not_approved", "nobody has approved this request")
     with store.control(config) as connection:
         case = store.open_case(connection, code, wish)
+        if case.requested_at != wish.requested_at:
+            store.move(connection, case, CaseState.WITHDRAWN)
+            case = store.open_case(connection, code, wish)
         if case.state is not CaseState.APPROVED:
             return case
         _close_counter(config, code, wish.decided_by)

@@ -31,7 +31,7 @@ class CaseState(StrEnum):
     VALIDATED = "validated"  # 確認済み
     CERTIFIED = "certified"  # 証明書発行済み
     WITHDRAWN = "withdrawn"  # 取下げ
-    REJECTED = "rejected"  # 検証又は確認で不合格
+    REJECTED = "rejected"  # 検証又は確認で不合格, or undone after it
 
 
 _NEXT: Final[dict[CaseState, frozenset[CaseState]]] = {
@@ -43,8 +43,8 @@ _NEXT: Final[dict[CaseState, frozenset[CaseState]]] = {
     CaseState.ERASED: frozenset({CaseState.VERIFIED, CaseState.REJECTED}),
     CaseState.REJECTED: frozenset({CaseState.ERASING}),
     CaseState.VERIFIED: frozenset({CaseState.VALIDATED, CaseState.REJECTED}),
-    CaseState.VALIDATED: frozenset({CaseState.CERTIFIED}),
-    CaseState.CERTIFIED: frozenset({CaseState.CERTIFIED}),
+    CaseState.VALIDATED: frozenset({CaseState.CERTIFIED, CaseState.REJECTED}),
+    CaseState.CERTIFIED: frozenset({CaseState.CERTIFIED, CaseState.REJECTED}),
     CaseState.WITHDRAWN: frozenset(),
 }
 
@@ -156,6 +156,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     control_rows_left: int = 0
     files_erased: int = 0
     files_left: int = 0
+    copies_left: int = 0  # scratch municipalities and restored databases that a killed run left
     backups: tuple[Backup, ...] = ()
     restored_backup: str = ""  # "" not tried, "opens nothing", "OPENS"
     others_unchanged: bool | None = None  # None: not compared
@@ -261,16 +262,18 @@ def claim(decided: Sequence[Condition], seen: Evidence) -> Method:
 
     A partial sanitisation is neither (Rev. 2, 4.2).
     """
-    if decided and all(c.met for c in decided) and _nothing_left(seen):
+    if decided and all(c.met for c in decided) and nothing_left(seen):
         return Method.PURGE
     met = {c.id for c in decided if c.met}
-    if met >= _CLEAR_NEEDS and _nothing_left(seen):
+    if met >= _CLEAR_NEEDS and nothing_left(seen):
         return Method.CLEAR
     return Method.NONE
 
 
-def _nothing_left(seen: Evidence) -> bool:
-    return not (seen.relations_left or seen.roles_left or seen.control_rows_left or seen.files_left or seen.roots_left)
+def nothing_left(seen: Evidence) -> bool:
+    """Whether looking again found nothing of the municipality that the erasure was to take away."""
+    in_database = seen.relations_left or seen.roles_left or seen.control_rows_left or seen.roots_left
+    return not (in_database or seen.files_left or seen.copies_left)
 
 
 class Medium(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ Facts: TypeAlias = Mapping[str, str | int]
 
 PLATFORM: Final = "platform"
 _PLATFORM_ALIAS: Final = "juki/platform"
+_WISH_LOCK: Final = 19282
+_AGAIN: Final = "again"  # no step of its own: where in the list a rejected erasure begins anew
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,13 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # --- the municipality's own rows
+
+
+async def lock_wish(session: TenantSession) -> None:
+    """From here to the end of the transaction nobody else takes the request back or begins the erasure."""
+    await session.execute(
+        "SELECT pg_advisory_xact_lock(%(lock)s, %(code)s)", {"lock": _WISH_LOCK, "code": int(session.tenant.code)}
+    )
 
 
 async def last_wish(session: TenantSession) -> Wish | None:
@@ -163,19 +172,24 @@ def note_performer(connection: Connection, case: Case, account: str) -> None:
 
 
 def note_key(connection: Connection, case: Case, *, disabled_at: dt.datetime, due: dt.datetime) -> None:
-    """The two dates of the KMS key; the first answer stays."""
+    """The two dates of the KMS key."""
     connection.execute(
-        "UPDATE control.offboarding SET key_disabled_at = coalesce(key_disabled_at, %s),"
-        " key_deletion_due = coalesce(key_deletion_due, %s) WHERE case_no = %s",
+        "UPDATE control.offboarding SET key_disabled_at = %s, key_deletion_due = %s WHERE case_no = %s",
         (disabled_at, due, case.case_no),
     )
 
 
-def note_erased(connection: Connection, case: Case, at: dt.datetime) -> None:
-    """The instant at which the last step was done."""
+def forget_key_dates(connection: Connection, case: Case) -> None:
+    """Before a deletion is scheduled anew: a run that is cut then finds no day that the KMS does not keep."""
     connection.execute(
-        "UPDATE control.offboarding SET erased_at = coalesce(erased_at, %s) WHERE case_no = %s", (at, case.case_no)
+        "UPDATE control.offboarding SET key_disabled_at = NULL, key_deletion_due = NULL WHERE case_no = %s",
+        (case.case_no,),
     )
+
+
+def note_erased(connection: Connection, case: Case, at: dt.datetime) -> None:
+    """The instant at which the last step was done, of an erasure done again the last time."""
+    connection.execute("UPDATE control.offboarding SET erased_at = %s WHERE case_no = %s", (at, case.case_no))
 
 
 def note_certificate(connection: Connection, case: Case, number: int) -> None:
@@ -207,10 +221,20 @@ def note_step(connection: Connection, case_no: int, step: Step, phase: str, fact
     )
 
 
-def steps_done(connection: Connection, case_no: int) -> list[str]:
-    """Steps with a written result."""
+def note_again(connection: Connection, case_no: int) -> None:
+    """From here on the erasure is done once more: results written before count no longer."""
+    connection.execute(
+        "INSERT INTO control.offboarding_step (case_no, step, phase) VALUES (%s, %s, 'intent')", (case_no, _AGAIN)
+    )
+
+
+def steps_done(connection: Connection, case_no: int, once: Sequence[Step]) -> list[str]:
+    """Steps with a written result, of an erasure done again since then; those of `once` whenever it was."""
     rows = connection.execute(
-        "SELECT DISTINCT step FROM control.offboarding_step WHERE case_no = %s AND phase = 'result'", (case_no,)
+        "SELECT DISTINCT step FROM control.offboarding_step WHERE case_no = %(case)s AND phase = 'result'"
+        " AND (step = ANY(%(once)s) OR entry_no > (SELECT coalesce(max(a.entry_no), 0) FROM control.offboarding_step a"
+        "  WHERE a.case_no = %(case)s AND a.step = %(again)s))",
+        {"case": case_no, "once": [str(step) for step in once], "again": _AGAIN},
     ).fetchall()
     return [row[0] for row in rows]
 
@@ -223,9 +247,9 @@ def step_records(connection: Connection, case_no: int) -> tuple[StepRecord, ...]
         "  WHERE r.case_no = i.case_no AND r.step = i.step AND r.phase = 'result'),"
         " (SELECT r.facts FROM control.offboarding_step r WHERE r.case_no = i.case_no AND r.step = i.step"
         "  AND r.phase = 'result' ORDER BY r.entry_no DESC LIMIT 1)"
-        " FROM control.offboarding_step i WHERE i.case_no = %s AND i.phase = 'intent'"
+        " FROM control.offboarding_step i WHERE i.case_no = %s AND i.phase = 'intent' AND i.step <> %s"
         " GROUP BY i.case_no, i.step ORDER BY min(i.entry_no)",
-        (case_no,),
+        (case_no, _AGAIN),
     ).fetchall()
     return tuple(
         StepRecord(step=step, began_at=began, finished_at=finished, attempts=attempts, facts=facts or {})

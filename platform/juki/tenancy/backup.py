@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from juki.config import Config
@@ -60,14 +60,15 @@ def take(config: Config, code: str, target: Path) -> int:
 
 @contextmanager
 def restored(admin_dsn: str, code: str, source: Path) -> Generator[Restored, None, None]:
-    """A dump restored into a database of its own, looked into, and dropped again."""
+    """A dump restored into a database of its own, looked into, and dropped again; one that a killed run left goes first."""
     control = source.with_suffix(source.suffix + ".control")
     for path in (source, control):
         if not path.is_file():
             raise Invalid("backup.missing", f"{path} is not there")
-    name = f"juki_restored_{secrets.token_hex(4)}"
+    name = f"{restored_name(code)}{secrets.token_hex(4)}"
     dsn = make_conninfo(admin_dsn, dbname=name)
     with _administrator(admin_dsn) as admin:
+        _drop_left(admin, code)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
         try:
             with psycopg.connect(dsn, autocommit=True) as inside:
@@ -77,6 +78,18 @@ def restored(admin_dsn: str, code: str, source: Path) -> Generator[Restored, Non
                 yield _look(inside, code)
         finally:
             admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def restored_name(code: str) -> str:
+    """How the names of databases begin into which a municipality's dumps are restored."""
+    return f"juki_restored_{code}_"
+
+
+def _drop_left(admin: Connection, code: str) -> None:
+    left = admin.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", (restored_name(code),))
+    for (name,) in left.fetchall():
+        with suppress(errors.ObjectInUse):  # somebody is looking into it now, and drops it afterwards
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def _look(connection: Connection, code: str) -> Restored:

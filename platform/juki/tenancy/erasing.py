@@ -17,6 +17,7 @@ from psycopg import errors, sql
 from juki.config import Config
 from juki.problem import Conflict, Refused, Unavailable
 from juki.tenancy import presence
+from juki.tenancy.backup import restored_name
 from juki.tenancy.directory import Tenant
 from juki.tenancy.fleet import connect
 from juki.tenancy.locks import take_lock
@@ -46,6 +47,7 @@ class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
     roles: int
     roots: int
     control_rows: int
+    databases: int  # backups of it that were restored for a look
 
 
 class Eraser:
@@ -191,12 +193,17 @@ class Eraser:
         counted = self._connection.execute(
             "SELECT (SELECT count(*) FROM control.wrapped_root WHERE tenant_code = %(code)s),"
             " (SELECT count(*) FROM control.rotation WHERE tenant_code = %(code)s)"
-            " + (SELECT count(*) FROM control.migration_ledger WHERE tenant_code = %(code)s)",
-            {"code": self.code},
+            " + (SELECT count(*) FROM control.migration_ledger WHERE tenant_code = %(code)s),"
+            " (SELECT count(*) FROM pg_database WHERE starts_with(datname, %(restored)s))",
+            {"code": self.code, "restored": restored_name(self.code)},
         ).fetchone()
-        roots, rows = counted or (0, 0)
+        roots, rows, databases = counted or (0, 0, 0)
         return Leftovers(
-            relations=self._relations(f"t{self.code}"), roles=len(self._roles()), roots=roots, control_rows=rows
+            relations=self._relations(f"t{self.code}"),
+            roles=len(self._roles()),
+            roots=roots,
+            control_rows=rows,
+            databases=databases,
         )
 
     def _count(self, schema: str, table: str) -> int:
