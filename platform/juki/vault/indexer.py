@@ -36,7 +36,7 @@ FULL_BUCKETS: Final = 4096
 KANA_FANOUTS: Final = (64, 16, 4)
 ADDRESS_FANOUTS: Final = (1024, 8)
 ADDRESS_SLICES: Final = (64, 8)
-BIRTH_DEALS: Final = 4
+BIRTH_DEALS: Final = 8
 YEARS_PER_STRATUM: Final = 16
 MONTHS: Final = 12
 DAY_BUCKETS: Final = 8
@@ -165,7 +165,7 @@ _Month = tuple[tuple[int, int], int, list[int]]
 
 class _Deal:
     """Buckets of birth dates. Dates are known beforehand and nearly as common as their neighbours, so they are dealt like
-    cards: in each of four deals every 16 neighbouring years go to 16 different buckets, the 12 months of a year to 12, the
+    cards: in each of eight deals every 16 neighbouring years go to 16 different buckets, the 12 months of a year to 12, the
     days of a month evenly to 8. All buckets of a level then hold about as many residents, and rank says nothing.
     """
 
