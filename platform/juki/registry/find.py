@@ -121,8 +121,8 @@ async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[
             shown = home.veiled(held, line, kept, today)
             if by_place and not shown.setai_no:  # a home that is not told is not found by either
                 continue
-            now_fits = _fits(query, wanted, held)
-            if now_fits or any(_fits(query, wanted, v) for v in versions if not (by_place and kept.shown_by(v))):
+            now_fits, near = _fits(query, wanted, held), kept.near(versions)
+            if now_fits or any(_fits(query, wanted, v) for v in versions if not (by_place and near.shown_by(v))):
                 found.append((shown, not now_fits))
     return found
 
