@@ -503,3 +503,30 @@ async def test_a_held_back_inquiry_opens_no_record_and_shows_no_address(desk: De
     assert not hit.held
     assert hit.address
     assert (await desk.read(atena_no)).atena_no == atena_no
+
+
+async def test_nobody_finds_by_an_address_or_a_household_whoever_is_held_back(desk: Desk) -> None:
+    """抑止 of 照会: an address that is not shown is not confirmed by a search for it either, nor by the 世帯番号 of a hit."""
+    there = Place(text="福島県いわき市平字抑止町77番地の3")
+    people = (newcomer("抑止　所在", "世帯主"), newcomer("抑止　同居", "妻"))
+    result = await desk.make(family(*people, day=dt.date(2026, 11, 10), address=there))
+    atena_no, wife = result.new_atena_nos
+    setai_no = (await desk.read(atena_no)).setai_no
+    queries = (Query(address=there.text), Query(setai_no=setai_no), Query(name="抑止　所在", address=there.text))
+
+    async def found(who: Caller) -> list[set[str]]:
+        hits = [(await desk.do(who, lambda op, q=q: registry.search(op, q))).hits for q in queries]
+        return [{hit.atena_no for hit in some} & {atena_no, wife} for some in hits]
+
+    assert await found(desk.clerk) == [{atena_no, wife}, {atena_no, wife}, {atena_no}]
+    await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.INQUIRY, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    assert await found(desk.clerk) == [{wife}, {wife}, set()]
+    assert await found(desk.guardian) == [{atena_no, wife}, {atena_no, wife}, {atena_no}]
+    (hit,) = (await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="抑止　所在")))).hits
+    assert (hit.held, hit.name) == (True, "抑止　所在")
+    assert (hit.address, hit.setai_no, hit.relationship, hit.is_head) == ("", "", "", False)
