@@ -21,12 +21,16 @@ from juki.registry import protection_store
 from juki.registry.model import (
     GROUPS,
     MEASURE_ITEMS,
+    Birth,
     Level,
     MeasureState,
     MoveOut,
+    NumberSource,
     Place,
+    Position,
     Process,
     Query,
+    Relocate,
     Sex,
     SupportMeasure,
     Wish,
@@ -294,6 +298,37 @@ async def test_a_change_of_a_protected_person_needs_a_reason(desk: Desk) -> None
         await desk.enter(change)
     assert caught.value.fields == {"alert.registry.protected_subject": "registry.protected_subject"}
     await desk.make(change, protected_subject="本人であることを確認")
+
+
+async def test_whoever_joins_the_household_of_a_protected_person_is_asked_about(desk: Desk) -> None:
+    """R-1-B2-DAT-04: a member of the household is given its papers, so nobody becomes one without a question."""
+    atena_no, _ = await _protected(desk, "支援　受入")
+    setai_no = (await desk.read(atena_no)).setai_no
+    home = (await desk.read(atena_no)).address.address
+    (other,) = (
+        await desk.make(family(newcomer("加入　者", "世帯主"), address=Place(text="福島県いわき市平字加入1番地")))
+    ).new_atena_nos
+    day, seat = RegistryDate(2026, 11, 18), {"relationship": "同居人"}
+    baby = newcomer("支援　生児", "子", day, my_number="", resident_code="", my_number_source=NumberSource.STATED)
+    joining = (
+        Relocate(
+            occurred_on=day, atena_nos=(other,), address=home, setai_no=setai_no,
+            positions=(Position(atena_no=other, **seat),),
+        ),
+        Birth(occurred_on=day, setai_no=setai_no, person=baby),
+        family(newcomer("加入　二", "同居人"), day=dt.date(2026, 11, 18), address=home, setai_no=setai_no),
+    )  # fmt: skip
+    for change in joining:
+        with pytest.raises(Invalid) as caught:
+            await desk.enter(change)
+        assert caught.value.code == "registry.alerts_open"
+        assert "registry.protected_host" in caught.value.fields.values()
+    await desk.make(joining[0], protected_host="対象の方の承諾を確認")
+    apart = Relocate(
+        occurred_on=RegistryDate(2026, 11, 19), atena_nos=(other,), address=Place(text="福島県いわき市平字加入2番地"),
+        positions=(Position(atena_no=other, relationship="世帯主"),),
+    )  # fmt: skip
+    await desk.make(apart)
 
 
 async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_itself(desk: Desk) -> None:
