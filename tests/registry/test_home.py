@@ -414,4 +414,24 @@ async def test_two_households_at_one_address_are_one_home(desk: Desk, caller: Ca
     with pytest.raises(NotFound):
         await desk.do(machine, lambda op: registry.household(op, apart))
     await desk.make(_alone(child, Place(text="福島県いわき市内郷高坂町四方木田191番地"), 10), same_address="")
-    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, child)) == HIDDEN  # 異動前住所
+    # 異動前住所, at which the child itself lived
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, child)) == (*HIDDEN[:2], "")
+
+
+async def test_who_lived_there_themselves_is_given_the_papers_of_those_who_left_with_them(
+    desk: Desk, caller: Callable[..., Caller]
+) -> None:
+    """R-1-B2-DAT-04: the home of a protected grandmother is 異動前住所 of all who moved out of it; it tells them nothing."""
+    people = [newcomer("同居　祖母", "世帯主"), newcomer("同居　娘", "子"), newcomer("同居　孫", "子の子")]
+    grandmother, daughter, child = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    seats = (Position(atena_no=daughter, relationship="世帯主"), Position(atena_no=child, relationship="子"))
+    day = from_date(dt.date(2026, 11, 10))
+    await desk.make(Relocate(occurred_on=day, atena_nos=(daughter, child), address=ELSEWHERE, positions=seats))
+    joined = family(
+        newcomer("同居　夫", "夫"), day=dt.date(2026, 11, 15), address=ELSEWHERE,
+        setai_no=(await desk.read(child)).setai_no,
+    )  # fmt: skip
+    (husband,) = (await desk.make(joined, namesake="別人")).new_atena_nos
+    await _protect(desk, grandmother)
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, daughter)) == (*HIDDEN[:2], "")
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, husband)) == HIDDEN

@@ -131,11 +131,11 @@ async def _subject(op: Operation, application: Application, groups: Sequence[str
     return Subject(
         records=records,
         together=together,
-        guards={a: _guard(stands, draft=a in drafts, lives_here=homes.get(a, False)) for a, stands in over.items()},
+        guards={a: _guard(stands, draft=a in drafts, known_to=homes.get(a, frozenset())) for a, stands in over.items()},
     )
 
 
-def _guard(over: Protection, *, draft: bool, lives_here: bool) -> Guard:
+def _guard(over: Protection, *, draft: bool, known_to: frozenset[str]) -> Guard:
     level = over.level(Process.ISSUE)
     together = [(m.content.atena_no, *m.content.protected_with) for m in over.measures]
     return Guard(
@@ -143,7 +143,7 @@ def _guard(over: Protection, *, draft: bool, lives_here: bool) -> Guard:
         co_protected=frozenset(atena_no for group in together for atena_no in group),
         suppressed=level.value if level else "",
         draft_pending=draft,
-        lives_here=lives_here,
+        known_to=known_to,
     )
 
 

@@ -141,12 +141,12 @@ def held_back(
     if application.relation in _STRANGERS:
         home = _kept_home(records, guards)
     elif application.relation is Relation.HOUSEHOLD:
-        # Who lives with that person knows where; who was left behind, or took a child in, must not read it here.
+        # Who lives with that person, or lived there, knows where; who was left behind, or took a child in, must not read it.
         asker = application.requester.atena_no
         away = {
             a: guard
             for a, guard in guards.items()
-            if not (a in household or guard.lives_here or asker in guard.co_protected)
+            if a not in household and asker not in guard.co_protected | guard.known_to
         }
         home = _kept_home(records, away)
     if home:

@@ -21,7 +21,7 @@ from juki.personal import Personal
 from juki.registry import store
 from juki.registry.measures import Process, keeps_home
 from juki.registry.protect import protections
-from juki.registry.resident import Place, Record, Status
+from juki.registry.resident import Address, Place, Record, Status
 from juki.registry.timeline import Version, timeline
 from juki.registry.timeline import as_of as in_force
 
@@ -103,8 +103,9 @@ def _now_and_coming(line: Sequence[Record], today: dt.date) -> list[Record]:
     return [v for v in line if held is not None and (v is held or v.valid_from > today)]
 
 
-async def living_with(op: Operation, atena_nos: Collection[str]) -> dict[str, bool]:
-    """宛名番号 of everyone whose home a paper of those named shows, with True where it is the 住所 of the paper itself.
+async def living_with(op: Operation, atena_nos: Collection[str]) -> dict[str, frozenset[str]]:
+    """宛名番号 of everyone whose home a paper of those named shows, each with those to whom it tells nothing, for they live
+    or lived at every place by which it would.
 
     Other places on a paper are 異動前住所, 転入前住所 and 転出先. Whoever ever shared a 世帯 with those named is looked at.
     """
@@ -114,22 +115,41 @@ async def living_with(op: Operation, atena_nos: Collection[str]) -> dict[str, bo
         a: timeline(store.open_record(op.ring, row, SHOWING) for row in own)
         for a, own in groupby(rows, lambda row: row[0])
     }
-    found: dict[str, bool] = {}
+    told: dict[str, list[Place]] = {}
     for line in (lines[a] for a in atena_nos if a in lines):
         held = in_force(line, today)
         if held is None:
             continue
-        shown = [held, *_left_behind(line, held)]
         for atena_no, others in lines.items():
             for other in _now_and_coming(others, today):
-                if any(tells_home(version, other) for version in shown) or came_from(line, held, other):
-                    found[atena_no] = found.get(atena_no, False) or _live_at_one(held, other)
+                if places := _telling(held, line, other):
+                    told.setdefault(atena_no, []).extend(places)
+    return {
+        atena_no: frozenset(a for a, line in lines.items() if all(_lived_at(line, place) for place in places))
+        for atena_no, places in told.items()
+    }
+
+
+def _telling(held: Record, line: Sequence[Record], other: Record) -> list[Place]:
+    """The places of a record that tell where the other lives; none where nothing does."""
+    found = [place for place in other_places(held) if is_home_of(place, other)]
+    address = held.address or Address()
+    if shares_home(held, other):
+        found.append(address.address)
+        if other.status is not Status.RESIDENT:  # by the 除票: they left together
+            found += other_places(held)
+    if any(shares_home(version, other) for version in _left_behind(line, held)):
+        found.append(address.moved_within_from)
+    if came_from(line, held, other):
+        found.append(address.previous_address)
     return found
 
 
-def _live_at_one(one: Record, other: Record) -> bool:
-    both = one.status is Status.RESIDENT and other.status is Status.RESIDENT
-    return both and shares_home(one, other)
+def _lived_at(line: Sequence[Record], place: Place) -> bool:
+    """True for whoever was a resident there themselves."""
+    return any(
+        v.status is Status.RESIDENT and v.address is not None and _is_same(place, v.address.address) for v in line
+    )
 
 
 def _left_behind(line: Sequence[Record], held: Record) -> list[Record]:
