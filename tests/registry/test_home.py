@@ -292,3 +292,146 @@ async def test_the_home_is_told_again_from_the_day_on_which_she_lives_elsewhere(
     assert record.address.address.text == HOME
     with pytest.raises(NotFound):
         await desk.do(machine, lambda op: registry.record(op, mother))
+
+
+FAR = Place(text="山形県山形市旅篭町二丁目3番25号", building="旅篭荘201")
+_POSITION = {"relationship": "世帯主"}
+
+
+def _asked(
+    person: str, relation: Relation, requester: str, kind: CertificateKind = CertificateKind.RESIDENT
+) -> Application:
+    return Application(
+        kind=kind, relation=relation,
+        requester=Requester(name="請求　人", identity=IdentityCheck.PHOTO, authority="委任状", atena_no=requester),
+        persons=(person,), purpose="claim", purpose_detail="債権の保全", ground="債権の保全",
+    )  # fmt: skip
+
+
+def _alone(atena_no: str, to: Place, day: int, setai_no: str = "", relationship: str = "世帯主") -> Relocate:
+    return Relocate(
+        occurred_on=from_date(dt.date(2026, 11, day)), atena_nos=(atena_no,), address=to, setai_no=setai_no,
+        positions=(Position(atena_no=atena_no, relationship=relationship),),
+    )  # fmt: skip
+
+
+async def _answers(here: Desk, caller: Callable[..., Caller], asked: Application) -> tuple[str, ...]:
+    """交付の可否 for a stranger, an agent and as asked."""
+    clerk = caller("resident.read", "certificate.issue", tenant=here.tenant)
+    relations = (Relation.THIRD, Relation.AGENT, asked.relation)
+    papers = [msgspec.structs.replace(asked, relation=relation) for relation in relations]
+    return tuple([(await here.do(clerk, lambda op, p=p: certificates.check(op, p))).refusal for p in papers])
+
+
+HIDDEN = ("certificates.not_available",) * 3
+OPEN = ("", "", "")
+
+
+@pytest.mark.parametrize("came_with", ["her", "nobody: born there", "her, and written otherwise"])
+async def test_a_child_who_came_back_from_another_town_does_not_tell_where_the_mother_lives(
+    desk: Desk, caller: Callable[..., Caller], came_with: str
+) -> None:
+    """R-1-B2-DAT-04: 転入前住所 of the child is the 転出先 of its mother, to whom it had gone."""
+    people = [newcomer("再転入　父", "世帯主"), newcomer("再転入　母", "妻"), newcomer("再転入　子", "子")]
+    father, mother, child = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    went = (mother,) if came_with.startswith("nobody") else (mother, child)
+    to = Place(text="山形県山形市") if came_with.endswith("otherwise") else FAR
+    await desk.make(MoveOut(occurred_on=from_date(dt.date(2026, 11, 10)), atena_nos=went, destination=to))
+    back = (
+        newcomer("再転入　妹", "子", RegistryDate(2026, 5, 5, "R"))
+        if came_with.startswith("nobody")
+        else newcomer("再転入　子", "子", returning_atena_no=child, resident_code="")
+    )
+    home = (await desk.read(father)).setai_no
+    made = await desk.make(
+        family(back, day=dt.date(2026, 11, 15), setai_no=home, previous_address=FAR), namesake="本人", returning="本人"
+    )
+    child = next(iter(made.new_atena_nos), child)
+    asked = _asked(child, Relation.HOUSEHOLD, father)
+    assert (await desk.read(child)).address.previous_address == FAR
+    assert await _answers(desk, caller, asked) == OPEN
+    machine = caller("resident.search", "resident.read", kind="machine")
+    assert (await desk.do(machine, lambda op: registry.record(op, child))).address.previous_address == FAR
+
+    await _protect(desk, mother)
+    assert await _answers(desk, caller, asked) == HIDDEN
+    told = await desk.do(machine, lambda op: registry.record(op, child))
+    assert (told.address.address.text, told.address.previous_address) == (HOME, Place())
+    history = await desk.do(machine, lambda op: registry.history(op, child, groups=("basic", "address", "removal")))
+    members = (await desk.do(machine, lambda op: registry.household(op, home))).members
+    assert "旅篭" not in msgspec.json.encode([told, history, members]).decode()
+    assert await _answers(desk, caller, _asked(father, Relation.HOUSEHOLD, child)) == OPEN
+
+
+async def test_the_removed_record_of_a_child_who_followed_its_mother_does_not_tell_where_she_went(
+    desk: Desk, caller: Callable[..., Caller]
+) -> None:
+    """R-1-B2-DAT-04: she first took a home of her own here and left the town from there; the child left from the father's."""
+    people = [newcomer("追従　父", "世帯主"), newcomer("追従　母", "妻"), newcomer("追従　子", "子")]
+    father, mother, child = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    await desk.make(_alone(mother, ELSEWHERE, 7))
+    for day, who in ((10, mother), (15, child)):
+        leave = MoveOut(occurred_on=from_date(dt.date(2026, 11, day)), atena_nos=(who,), destination=FAR)
+        await desk.make(leave)
+    asked = _asked(child, Relation.HOUSEHOLD, father, CertificateKind.REMOVED)
+    assert await _answers(desk, caller, asked) == OPEN
+    await _protect(desk, mother)
+    assert await _answers(desk, caller, asked) == HIDDEN
+    machine = caller("resident.search", "resident.read", kind="machine")
+    told = await desk.do(machine, lambda op: registry.record(op, child))
+    assert (told.basic.name, told.removal.planned_address, told.removal.settled_address) == (
+        "追従　子",
+        Place(),
+        Place(),
+    )
+
+
+async def test_two_households_at_one_address_are_one_home(desk: Desk, caller: Callable[..., Caller]) -> None:
+    """R-1-B2-DAT-04: 世帯分離 parts the papers and not the home; who lives there is answered, the father is not."""
+    people = [
+        newcomer("分離　父", "世帯主"),
+        newcomer("分離　母", "妻"),
+        newcomer("分離　子", "子"),
+        newcomer("分離　姉", "子"),
+    ]
+    father, mother, child, sister = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    await desk.make(_alone(mother, ELSEWHERE, 7))
+    await desk.make(_alone(child, ELSEWHERE, 8))
+    apart = (await desk.read(child)).setai_no
+    await desk.make(_alone(sister, ELSEWHERE, 9, apart, "姉"))
+    assert apart != (await desk.read(mother)).setai_no
+    stranger, sisters = _asked(child, Relation.THIRD, father), _asked(child, Relation.HOUSEHOLD, sister)
+    assert await _answers(desk, caller, stranger) == OPEN
+    await _protect(desk, mother)
+    assert await _answers(desk, caller, stranger) == HIDDEN
+    assert await _answers(desk, caller, sisters) == (*HIDDEN[:2], "")
+    machine = caller("resident.search", "resident.read", kind="machine")
+    for groups in (("basic", "address"), ("basic", "domicile")):
+        told = await desk.do(machine, lambda op, g=groups: registry.record(op, child, groups=g))
+        assert (told.address, told.domicile, told.setai_no, told.basic.name) == (None, None, "", "分離　子")
+    found = await desk.do(machine, lambda op: registry.search(op, Query(name="分離　子")))
+    assert [hit.address for hit in found.hits] == [""]
+    with pytest.raises(NotFound):
+        await desk.do(machine, lambda op: registry.household(op, apart))
+    await desk.make(_alone(child, Place(text="福島県いわき市内郷高坂町四方木田191番地"), 10), same_address="")
+    # 異動前住所, at which the child itself lived
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, child)) == (*HIDDEN[:2], "")
+
+
+async def test_who_lived_there_themselves_is_given_the_papers_of_those_who_left_with_them(
+    desk: Desk, caller: Callable[..., Caller]
+) -> None:
+    """R-1-B2-DAT-04: the home of a protected grandmother is 異動前住所 of all who moved out of it; it tells them nothing."""
+    people = [newcomer("同居　祖母", "世帯主"), newcomer("同居　娘", "子"), newcomer("同居　孫", "子の子")]
+    grandmother, daughter, child = (await desk.make(family(*people), namesake="別人")).new_atena_nos
+    seats = (Position(atena_no=daughter, relationship="世帯主"), Position(atena_no=child, relationship="子"))
+    day = from_date(dt.date(2026, 11, 10))
+    await desk.make(Relocate(occurred_on=day, atena_nos=(daughter, child), address=ELSEWHERE, positions=seats))
+    joined = family(
+        newcomer("同居　夫", "夫"), day=dt.date(2026, 11, 15), address=ELSEWHERE,
+        setai_no=(await desk.read(child)).setai_no,
+    )  # fmt: skip
+    (husband,) = (await desk.make(joined, namesake="別人")).new_atena_nos
+    await _protect(desk, grandmother)
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, daughter)) == (*HIDDEN[:2], "")
+    assert await _answers(desk, caller, _asked(child, Relation.HOUSEHOLD, husband)) == HIDDEN

@@ -21,12 +21,16 @@ from juki.registry import protection_store
 from juki.registry.model import (
     GROUPS,
     MEASURE_ITEMS,
+    Birth,
     Level,
     MeasureState,
     MoveOut,
+    NumberSource,
     Place,
+    Position,
     Process,
     Query,
+    Relocate,
     Sex,
     SupportMeasure,
     Wish,
@@ -296,6 +300,37 @@ async def test_a_change_of_a_protected_person_needs_a_reason(desk: Desk) -> None
     await desk.make(change, protected_subject="本人であることを確認")
 
 
+async def test_whoever_joins_the_household_of_a_protected_person_is_asked_about(desk: Desk) -> None:
+    """R-1-B2-DAT-04: a member of the household is given its papers, so nobody becomes one without a question."""
+    atena_no, _ = await _protected(desk, "支援　受入")
+    setai_no = (await desk.read(atena_no)).setai_no
+    home = (await desk.read(atena_no)).address.address
+    (other,) = (
+        await desk.make(family(newcomer("加入　者", "世帯主"), address=Place(text="福島県いわき市平字加入1番地")))
+    ).new_atena_nos
+    day, seat = RegistryDate(2026, 11, 18), {"relationship": "同居人"}
+    baby = newcomer("支援　生児", "子", day, my_number="", resident_code="", my_number_source=NumberSource.STATED)
+    joining = (
+        Relocate(
+            occurred_on=day, atena_nos=(other,), address=home, setai_no=setai_no,
+            positions=(Position(atena_no=other, **seat),),
+        ),
+        Birth(occurred_on=day, setai_no=setai_no, person=baby),
+        family(newcomer("加入　二", "同居人"), day=dt.date(2026, 11, 18), address=home, setai_no=setai_no),
+    )  # fmt: skip
+    for change in joining:
+        with pytest.raises(Invalid) as caught:
+            await desk.enter(change)
+        assert caught.value.code == "registry.alerts_open"
+        assert "registry.protected_host" in caught.value.fields.values()
+    await desk.make(joining[0], protected_host="対象の方の承諾を確認")
+    apart = Relocate(
+        occurred_on=RegistryDate(2026, 11, 19), atena_nos=(other,), address=Place(text="福島県いわき市平字加入2番地"),
+        positions=(Position(atena_no=other, relationship="世帯主"),),
+    )  # fmt: skip
+    await desk.make(apart)
+
+
 async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_itself(desk: Desk) -> None:
     """R-1-B2-DAT-04: release with a reason, for a while; the last day lifts nothing; every release is kept."""
     atena_no = (await desk.make(family(newcomer("抑止　太郎", "世帯主")))).new_atena_nos[0]
@@ -503,3 +538,30 @@ async def test_a_held_back_inquiry_opens_no_record_and_shows_no_address(desk: De
     assert not hit.held
     assert hit.address
     assert (await desk.read(atena_no)).atena_no == atena_no
+
+
+async def test_nobody_finds_by_an_address_or_a_household_whoever_is_held_back(desk: Desk) -> None:
+    """抑止 of 照会: an address that is not shown is not confirmed by a search for it either, nor by the 世帯番号 of a hit."""
+    there = Place(text="福島県いわき市平字抑止町77番地の3")
+    people = (newcomer("抑止　所在", "世帯主"), newcomer("抑止　同居", "妻"))
+    result = await desk.make(family(*people, day=dt.date(2026, 11, 10), address=there))
+    atena_no, wife = result.new_atena_nos
+    setai_no = (await desk.read(atena_no)).setai_no
+    queries = (Query(address=there.text), Query(setai_no=setai_no), Query(name="抑止　所在", address=there.text))
+
+    async def found(who: Caller) -> list[set[str]]:
+        hits = [(await desk.do(who, lambda op, q=q: registry.search(op, q))).hits for q in queries]
+        return [{hit.atena_no for hit in some} & {atena_no, wife} for some in hits]
+
+    assert await found(desk.clerk) == [{atena_no, wife}, {atena_no, wife}, {atena_no}]
+    await desk.do(
+        desk.guardian,
+        lambda op: registry.suppress(
+            op, [atena_no], Process.INQUIRY, Level.ERROR, starts_on=dt.date(2026, 11, 1), reason="調査中"
+        ),
+    )
+    assert await found(desk.clerk) == [{wife}, {wife}, set()]
+    assert await found(desk.guardian) == [{atena_no, wife}, {atena_no, wife}, {atena_no}]
+    (hit,) = (await desk.do(desk.clerk, lambda op: registry.search(op, Query(name="抑止　所在")))).hits
+    assert (hit.held, hit.name) == (True, "抑止　所在")
+    assert (hit.address, hit.setai_no, hit.relationship, hit.is_head) == ("", "", "", False)

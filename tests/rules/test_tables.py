@@ -25,7 +25,7 @@ from juki.registry.change import (
     Reception,
     Source,
 )
-from juki.registry.home import shares_home
+from juki.registry.home import shares_home, tells_home
 from juki.registry.measures import (
     NEUTRAL_REFUSAL,
     IssueBlock,
@@ -45,7 +45,7 @@ from juki.registry.measures import (
     warning,
 )
 from juki.registry.members import is_relationship, order
-from juki.registry.model import Basic, Finding, Findings, Kind, Record, Status
+from juki.registry.model import Address, Basic, Finding, Findings, Kind, Place, Record, Removal, Status
 from juki.registry.reason import CANCELLED_BY, REASONS, Ground, ReasonGroup
 from juki.registry.scene import Scene
 
@@ -373,3 +373,31 @@ def test_whose_record_shows_where_somebody_lives_follows_the_table(row: dict[str
         for n, who, setai_no in ((1, "記録", "9"), (2, "相手", "9" if row["世帯"] == "同じ" else "8"))
     )
     assert shares_home(shown, other) is (row["結果"] == "分かる")
+
+
+@pytest.mark.parametrize(
+    "row", table("kyosho")["住所"], ids=lambda row: f"{row['記録の項目']}-{row['相手']}-{row['結果']}"
+)
+def test_which_place_of_a_record_tells_where_somebody_lives_follows_the_table(row: dict[str, Any]) -> None:
+    """R-1-B2-DAT-04: one address is one home, in whatever 世帯, however it is written and under whatever item it stands."""
+    buildings = row.get("方書", ["", ""])
+    place, home = (Place(text=row[name], building=b) for name, b in zip(("記録", "居所"), buildings, strict=True))
+    shown, other = (
+        Record(
+            atena_no=str(n), version_no=1, setai_no=str(n), member_order=1, is_head=False, status=status,
+            kind=Kind.JAPANESE, address=Address(), removal=Removal(),
+        )
+        for n, status in ((1, Status.RESIDENT), (2, Status(row["相手"])))
+    )  # fmt: skip
+    group, item = {
+        "住所": ("address", "address"),
+        "異動前住所": ("address", "moved_within_from"),
+        "転入前住所": ("address", "previous_address"),
+        "転出先": ("removal", "planned_address"),
+    }[row["記録の項目"]]
+    named = msgspec.structs.replace(getattr(shown, group), **{item: place})
+    shown = msgspec.structs.replace(shown, **{group: named})
+    lives = Address(address=home) if other.status is Status.RESIDENT else Address()
+    went = Removal() if other.status is Status.RESIDENT else Removal(settled_address=home)
+    other = msgspec.structs.replace(other, address=lives, removal=went)
+    assert tells_home(shown, other) is (row["結果"] == "分かる")

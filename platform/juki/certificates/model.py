@@ -152,6 +152,7 @@ class Guard(msgspec.Struct, frozen=True, kw_only=True):
     co_protected: frozenset[str] = frozenset()  # 宛名番号 protected by the same measure
     suppressed: str = ""  # 抑止 of 発行: "" | "alert" | "error"
     draft_pending: bool = False  # 仮登録 under way; the record before it is what is certified
+    known_to: frozenset[str] = frozenset()  # 宛名番号 of who live or lived wherever the paper says this person does
 
     @property
     def keeps_home(self) -> bool:

@@ -125,16 +125,17 @@ async def _subject(op: Operation, application: Application, groups: Sequence[str
         return Subject(records=(), together=frozenset(), guards={})
     household = await registry.household(op, records[0].setai_no, groups=())
     together = frozenset((*(m.atena_no for m in household.members), *found))
-    over = await registry.protections(op, sorted(together | await registry.living_with(op, records)))
+    homes = await registry.living_with(op, sorted(found))
+    over = await registry.protections(op, sorted(together | homes.keys()))
     drafts = await registry.under_change(op, application.persons)
     return Subject(
         records=records,
         together=together,
-        guards={atena_no: _guard(stands, atena_no in drafts) for atena_no, stands in over.items()},
+        guards={a: _guard(stands, draft=a in drafts, known_to=homes.get(a, frozenset())) for a, stands in over.items()},
     )
 
 
-def _guard(over: Protection, draft: bool) -> Guard:
+def _guard(over: Protection, *, draft: bool, known_to: frozenset[str]) -> Guard:
     level = over.level(Process.ISSUE)
     together = [(m.content.atena_no, *m.content.protected_with) for m in over.measures]
     return Guard(
@@ -142,6 +143,7 @@ def _guard(over: Protection, draft: bool) -> Guard:
         co_protected=frozenset(atena_no for group in together for atena_no in group),
         suppressed=level.value if level else "",
         draft_pending=draft,
+        known_to=known_to,
     )
 
 

@@ -141,9 +141,13 @@ def held_back(
     if application.relation in _STRANGERS:
         home = _kept_home(records, guards)
     elif application.relation is Relation.HOUSEHOLD:
-        # Who lives with that person knows where; who was left behind, or took a child in, must not read it here.
+        # Who lives with that person, or lived there, knows where; who was left behind, or took a child in, must not read it.
         asker = application.requester.atena_no
-        away = {a: guard for a, guard in guards.items() if a not in household and asker not in guard.co_protected}
+        away = {
+            a: guard
+            for a, guard in guards.items()
+            if a not in household and asker not in guard.co_protected | guard.known_to
+        }
         home = _kept_home(records, away)
     if home:
         return _HOME_NOTICE[home]
@@ -154,8 +158,8 @@ def held_back(
 def _kept_home(records: Sequence[Record], guards: Mapping[str, Guard]) -> str:
     """`protected` or `suppressed` where the paper shows the home of somebody else who keeps it, empty where it does not.
 
-    Who lives with such a person shows where that person lives, and who the 世帯主 is; who lived with them, by 異動前住所 or
-    転出先.
+    Who lives with such a person shows where that person lives, and who the 世帯主 is; who lived with them, by 異動前住所,
+    転入前住所 or 転出先.
     """
     found = {record.atena_no for record in records}
     kept = [guard for atena_no, guard in guards.items() if atena_no not in found and guard.keeps_home]

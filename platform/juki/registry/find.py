@@ -111,6 +111,7 @@ async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[
             for _, group in groupby(await _versions(op, some), key=lambda row: row[0])
         ]
         kept = await home.kept_homes(op, (version for versions in people for version in versions))
+        held_back = await _held_back(op, some) if by_place else frozenset[str]()
         for versions in people:
             line = timeline(versions)
             held = in_force(line, today)
@@ -119,10 +120,11 @@ async def _judge(op: Operation, query: Query, wanted: Terms, matching: Iterator[
             if not query.include_removed and held.status is not Status.RESIDENT:
                 continue
             shown = home.veiled(held, line, kept, today)
-            if by_place and not shown.setai_no:  # a home that is not told is not found by either
+            # a home that is not told is not found by either
+            if by_place and (not shown.setai_no or held.atena_no in held_back):
                 continue
-            now_fits = _fits(query, wanted, held)
-            if now_fits or any(_fits(query, wanted, v) for v in versions if not (by_place and kept.shown_by(v))):
+            now_fits, near = _fits(query, wanted, held), kept.near(versions)
+            if now_fits or any(_fits(query, wanted, v) for v in versions if not (by_place and near.shown_by(v))):
                 found.append((shown, not now_fits))
     return found
 
@@ -257,17 +259,24 @@ def _fits(query: Query, wanted: Terms, version: Record) -> bool:
 
 
 async def _show(op: Operation, query: Query, found: Sequence[tuple[Record, bool]]) -> tuple[Hit, ...]:
-    """Rows of the result, sorted by reading; nobody sees the address of one whose 照会 is held back."""
+    """Rows of the result, sorted by reading; nobody sees where or with whom one lives whose 照会 is held back."""
     shown = [record.atena_no for record, _ in found]
     under = await protected_among(op, shown)
-    held = frozenset[str]() if op.caller.may("protection.enter") else await store.held_from_inquiry(op, shown)
+    held = await _held_back(op, shown)
     hits: list[Hit] = []
     for record, past in found:
-        full = msgspec.structs.replace(record, address=None) if record.atena_no in held else record
+        full = home.without_place(record) if record.atena_no in held else record
         op.touch(record.atena_no, my_number=bool(query.my_number))
         row = hit(full, query=query, past=past, protected=record.atena_no in under)
         hits.append(msgspec.structs.replace(row, held=record.atena_no in held))
     return tuple(sorted(hits, key=lambda h: (letters.kana_key(h.name_kana), h.birth.iso(), h.atena_no)))
+
+
+async def _held_back(op: Operation, atena_nos: Sequence[str]) -> frozenset[str]:
+    """Of those named, whoever's 照会 is held back from this caller."""
+    if op.caller.may("protection.enter"):
+        return frozenset()
+    return await store.held_from_inquiry(op, atena_nos)
 
 
 async def namesakes(op: Operation, name: str, birth: RegistryDate, sex: str) -> tuple[str, ...]:

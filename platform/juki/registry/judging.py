@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import groupby
 
 import msgspec
@@ -179,7 +179,21 @@ async def _check_notices(op: Operation, change: Change, scene: Scene) -> Finding
             parts.append(rules.alert("registry.change_held", field))
         if standing.protected:
             parts.append(rules.alert("registry.protected_subject", field))
+    parts.append(await _check_hosts(op, change, scene, named))
     return rules.total(parts)
+
+
+async def _check_hosts(op: Operation, change: Change, scene: Scene, named: Collection[str]) -> Findings:
+    """支援措置 of those whose household somebody joins: whoever lives there is given papers as one of them."""
+    setai_no: str = getattr(change, "setai_no", "")
+    if not setai_no:
+        return Findings()
+    days = (change.occurred_on.sort_date(), scene.today)
+    hosts = {a for day in days for a in scene.members(setai_no, day)} - {*named}
+    under = await protect.protections(op, sorted(hosts))
+    if any(standing.protected for standing in under.values()):
+        return rules.alert("registry.protected_host", "setai_no")
+    return Findings()
 
 
 def insist(findings: Findings, passed: Mapping[str, str]) -> None:

@@ -77,11 +77,12 @@ async def record(
         raise NotFound("registry.unknown_resident", "no such resident here")
     kept = rows[0][-1]
     _heed(op, held=atena_no in kept)
-    opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), groups)
+    opened = store.open_record(op.ring, next(r for r in rows if r[1] == held.version_no), home.groups_for(op, groups))
     _touch(op, opened)
     (shown,) = await _veiled(op, await _unnamed(op, [opened], kept))
-    life = line if known_at is None else timeline(store.open_record(op.ring, row, ()) for row in rows)
-    return home.veiled(shown, life, await home.kept_homes(op, life), today_in_japan(op.now))
+    life = timeline(store.open_record(op.ring, row, home.groups_for(op, ())) for row in rows)
+    told = home.veiled(shown, life, await home.kept_homes(op, life), today_in_japan(op.now))
+    return home.asked_only(told, groups)
 
 
 async def _hidden(op: Operation, atena_nos: Sequence[str]) -> Collection[str]:
@@ -152,10 +153,11 @@ async def household(
         held = in_force(timeline((store.open_record(op.ring, row, ()) for row in own), known_at), day)
         if held is None or held.setai_no != setai_no or held.status is not Status.RESIDENT:
             continue
-        found.append(store.open_record(op.ring, next(r for r in own if r[1] == held.version_no), groups))
+        row = next(r for r in own if r[1] == held.version_no)
+        found.append(store.open_record(op.ring, row, home.groups_for(op, groups)))
     hidden = await _hidden(op, [member.atena_no for member in found])
     found = await _veiled(op, [member for member in found if member.atena_no not in hidden])
-    found = await _told_outside(op, rows, found)
+    found = [home.asked_only(member, groups) for member in await _told_outside(op, rows, found)]
     if not found and (hidden or not rows):
         raise NotFound("registry.unknown_household", "no such household here")
     atena_nos = [member.atena_no for member in found]
@@ -174,7 +176,8 @@ async def _told_outside(op: Operation, rows: Sequence[Sequence[Any]], members: l
     if not home.from_outside(op):
         return members
     lives = {
-        a: timeline(store.open_record(op.ring, row, ()) for row in own) for a, own in groupby(rows, lambda r: r[0])
+        a: timeline(store.open_record(op.ring, row, home.SHOWING) for row in own)
+        for a, own in groupby(rows, lambda r: r[0])
     }
     kept = await home.kept_homes(op, (version for life in lives.values() for version in life))
     today = today_in_japan(op.now)
@@ -193,7 +196,7 @@ async def history(
     """
     check_groups(op, groups)
     rows = await store.rows_to_show(op, [atena_no])
-    records = [store.open_record(op.ring, row, groups) for row in rows]
+    records = [store.open_record(op.ring, row, home.groups_for(op, groups)) for row in rows]
     known = [r for r in records if known_at is None or (r.known_from is not None and r.known_from <= known_at)]
     if not known or await _hidden(op, [atena_no]):
         raise NotFound("registry.unknown_resident", "no such resident here")
@@ -210,7 +213,8 @@ async def history(
         Version(record=r, event=made.get(r.event_no) or _arrival(r, op.now), superseded_by=gone.get(r.version_no))
         for r in known
     )
-    return tuple(home.silent(version, home.veiled(version.record, line, away, today)) for version in told)
+    veiled = (home.silent(version, home.veiled(version.record, line, away, today)) for version in told)
+    return tuple(msgspec.structs.replace(v, record=home.asked_only(v.record, groups)) for v in veiled)
 
 
 def _arrival(version: Record, now: dt.datetime) -> Event:

@@ -218,16 +218,6 @@ async def rows_of_household(session: TenantSession, setai_no: str) -> list[tuple
     )
 
 
-async def places_of_households(session: TenantSession, setai_nos: Iterable[str]) -> list[tuple[Any, ...]]:
-    """Every version of everyone who was ever in one of the households, without any sealed group."""
-    return await session.fetch(
-        "SELECT " + _PLAIN + " FROM {t}.resident_version v WHERE v.atena_no IN "
-        "(SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no = ANY(%(setai_nos)s)) "
-        "ORDER BY v.atena_no, v.version_no",
-        {"setai_nos": list(setai_nos)},
-    )
-
-
 async def setai_nos_of(session: TenantSession, atena_nos: Sequence[str]) -> list[str]:
     """Households that the residents named were ever in."""
     rows = await session.fetch(
