@@ -130,11 +130,12 @@ async def _subject(op: Operation, application: Application, groups: Sequence[str
     return Subject(
         records=records,
         together=together,
-        guards={atena_no: _guard(stands, atena_no in drafts) for atena_no, stands in over.items()},
+        guards={atena_no: guard_of(stands, draft=atena_no in drafts) for atena_no, stands in over.items()},
     )
 
 
-def _guard(over: Protection, draft: bool) -> Guard:
+def guard_of(over: Protection, *, draft: bool = False) -> Guard:
+    """What the rules heed of what the registry says stands over somebody."""
     level = over.level(Process.ISSUE)
     together = [(m.content.atena_no, *m.content.protected_with) for m in over.measures]
     return Guard(
