@@ -57,7 +57,7 @@ async def test_a_login_name_that_is_none_or_reads_like_somebodys_id_is_refused(t
 
 
 async def test_a_terminal_id_that_is_none_is_named(town: Town) -> None:
-    """R-1-3.3-PRV-02: wrong input, not a broken rule of a table."""
+    """R-1-3.3-PRV-05: wrong input, not a broken rule of a table."""
     async with audit.operation(town.fleet, system(town.code, "test"), "terminal.add", purpose="端末登録") as op:
         for terminal_id in ("iwk-hon-09", "IWK HON", "I", ""):
             with pytest.raises(Invalid) as refused:

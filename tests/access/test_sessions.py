@@ -12,7 +12,7 @@ import pytest
 from pyotp.totp import TOTP
 
 from juki import audit
-from juki.access import accounts, grants, hours, terminals
+from juki.access import accounts, grants, hours, store, terminals
 from juki.access.model import Caller, NotSignedIn, system
 from juki.access.sessions import Login, Opened
 from juki.config import Config
@@ -113,6 +113,9 @@ async def test_five_failures_lock_the_account_for_a_time(town: Town) -> None:
     assert await code_of(town.sign_in("sato.m")) == "access.locked"
     town.later(minutes=15)
     assert await code_of(town.sign_in("sato.m")) == ""
+    async with audit.operation(town.fleet, system(IWAKI, "test"), "account.list", purpose="試験", write=False) as op:
+        steps = await store.account_events(op.session, town.id_of("sato.m"))
+    assert [step[0] for step in steps].count("locked") == 1
 
 
 async def test_parallel_guesses_are_counted_one_by_one(town: Town) -> None:

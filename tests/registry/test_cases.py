@@ -206,7 +206,7 @@ async def _code(desk: Desk, case_no: int) -> str:
 
 
 async def test_the_individual_number_of_a_draft_is_hidden_from_whoever_lacks_its_right(desk: Desk) -> None:
-    """R-12-3.7-DEC-01: 個人番号 lies under its own key, in drafts too."""
+    """R-1-3.3-PRV-01: 個人番号 lies under its own key, in drafts too."""
     change = family(newcomer("番号　秘", "世帯主"))
     case_no = await desk.enter(change)
     blind = desk.checker.__class__(

@@ -30,12 +30,15 @@ from juki.registry.change import (
 from juki.registry.home import shares_home
 from juki.registry.measures import (
     Level,
+    Measure,
+    MeasureState,
     Process,
     Protection,
     Release,
     SupportMeasure,
     Suppression,
     Wish,
+    ends_of,
     keeps_home,
     last_day,
     loosened,
@@ -247,6 +250,22 @@ def test_a_measure_lasts_one_year(row: dict[str, dt.date]) -> None:
 def test_a_measure_warns_a_month_before_and_after_its_last_day(row: dict[str, Any]) -> None:
     """標準仕様書 3.4: never ends silently."""
     assert warning(row["終了"], row["今日"]) == row["結果"]
+
+
+@pytest.mark.parametrize("row", table("shien_sochi")["末日"])
+def test_the_last_day_of_a_measure_follows_the_table(row: dict[str, Any]) -> None:
+    """R-1-B2-DAT-05: nobody is forgotten because an incumbent kept no last day, or because nothing is decided yet."""
+    days = {name: row.get(name) for name in ("provisional_until", "starts_on", "ends_on")}
+    content = SupportMeasure(name="支援", birth=dates.RegistryDate(1980, 4, 1, "S"), address="平", **days)
+    measure = Measure(
+        measure_no=1,
+        version_no=1,
+        state=MeasureState(row["状態"]),
+        content=content,
+        known_from=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        entered_by="op",
+    )
+    assert ends_of(measure) == (row["結果"] or None)
 
 
 def _valued(name: str, given: Any) -> Any:

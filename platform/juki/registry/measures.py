@@ -279,8 +279,6 @@ def loosened(old: SupportMeasure, new: SupportMeasure) -> tuple[str, ...]:
 
 def _tighter(name: str, old: Any, new: Any) -> Any:
     """The stricter of two values of one item; `new` where both protect alike."""
-    if old == new:
-        return new
     if name == "protected_with":
         return new if set(old) <= set(new) else tuple(dict.fromkeys((*old, *new)))
     if isinstance(old, Wish):
