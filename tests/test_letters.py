@@ -157,8 +157,3 @@ def test_what_is_no_name_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["平一丁目2番地の3", "平１－２－３", "平1丁目2番3号", "平1-2-3"])
 def test_one_address_written_four_ways_has_one_key(text: str) -> None:
     assert letters.fold_address(text) == "平1-2-3"
-
-
-def test_shrinking_to_jis_says_when_a_character_has_no_home() -> None:
-    assert letters.shrink("渡邉\U000e0102髙𠮷") == ("渡邉高吉", True)
-    assert letters.shrink("草彅") == ("草〓", False)

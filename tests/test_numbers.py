@@ -84,6 +84,17 @@ def test_a_resident_code_passes_its_own_rule_and_any_eleven_digits_pass_without_
     assert not numbers.is_resident_code(code[:-1])
 
 
+@pytest.mark.parametrize("place", range(10))
+@pytest.mark.parametrize("digit", range(1, 10))
+def test_each_place_of_a_number_of_ours_weighs_what_the_rule_says(place: int, digit: int) -> None:
+    """Modulus 11, weights 2 to 7 from the right and again from 2; one digit alone shows its own weight."""
+    remainder = digit * (2, 3, 4, 5, 6, 7, 2, 3, 4, 5)[place] % 11
+    body = str(digit * 10**place)
+    assert numbers.resident_code_check_digit(f"{body:0>10}") == (0 if remainder <= 1 else 11 - remainder)
+    expected = None if remainder == 1 else f"{body:0>10}{(11 - remainder) % 11}"
+    assert numbers.in_house_number(int(body), digits=11) == expected
+
+
 @pytest.mark.parametrize(("card", "well"), [("AB12345678CD", True), ("ab12345678cd", False), ("AB1234567CD", False)])
 def test_a_residence_card_number_has_two_letters_eight_digits_two_letters(card: str, well: bool) -> None:
     """在留カード等の番号: no public check digit."""

@@ -329,20 +329,6 @@ def _number(kanji: str) -> int:
     return total + digit
 
 
-def shrink(text: str, *, missing: str = "〓") -> tuple[str, bool]:
-    """JIS X 0208 への縮退 for printing and links that cannot carry more, and whether every character had a home there."""
-    out: list[str] = []
-    whole = True
-    for cluster in clusters(text):
-        base = cluster[0]
-        if _rank(base)[0] > 2 and not base.isascii():
-            base = _representative(base) if _is_kanji(base) else unicodedata.normalize("NFKC", base)
-        if any(_rank(c)[0] > 2 for c in base):
-            base, whole = missing, False
-        out.append(base)
-    return "".join(out), whole
-
-
 _DROPPED: Final = frozenset(" \u3000\t\u00a0・･.,'’‘`´")
 _DASHES: Final = frozenset("-‐‑‒–—―−－ー")
 _SMALL_NAMES: Final = {"ヶ": "ケ", "ヵ": "カ", "ヰ": "イ", "ヱ": "エ"}

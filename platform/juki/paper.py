@@ -24,7 +24,6 @@ from juki import letters
 from juki.problem import Invalid, JukiError, Misconfigured
 
 FONT_FILE: Final = "ipamjm.ttf"
-FONT_FAMILY: Final = "IPAmjMincho"
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _STANDARD: Final = "a-2b"
 _PANIC: Final = re.compile(r"overflow:([a-z0-9_.]+)")

@@ -15,7 +15,7 @@ from juki.access.model import FUNCTIONS, RIGHTS, Caller, check_department, dutie
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused
 from juki.tenancy import connect
 
-from .conftest import IWAKI, Town
+from .conftest import IWAKI, TUESDAY_NOON, Town
 
 NEW = NewOperator(login="ito.n", name="伊藤　直", staff_no="20201", office="shimin")
 
@@ -57,7 +57,7 @@ async def test_a_login_name_that_is_none_or_reads_like_somebodys_id_is_refused(t
 
 
 async def test_a_terminal_id_that_is_none_is_named(town: Town) -> None:
-    """R-1-3.3-PRV-02: wrong input, not a broken rule of a table."""
+    """R-1-3.3-PRV-05: wrong input, not a broken rule of a table."""
     async with audit.operation(town.fleet, system(town.code, "test"), "terminal.add", purpose="端末登録") as op:
         for terminal_id in ("iwk-hon-09", "IWK HON", "I", ""):
             with pytest.raises(Invalid) as refused:
@@ -101,7 +101,7 @@ async def test_a_grant_needs_a_request_a_named_approver_and_the_right_department
     assert await refusal(town, boss, grants.request, name="窓口", **ask) == "db.twice"
     async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
         number = (await grants.requests(op.work))[0].grant_no
-        assert await grants.duties_in_force(op.work, operator_id) == ()
+        assert grants.in_force(await grants.held_by(op.work, operator_id), op.work.today) == ()
     assert await refusal(town, boss, grants.decide, grant_no=number, approve=True) == "access.right_missing"
     both = acting(town, "endo.y", "account.manage", "account.approve")
     assert await refusal(town, both, grants.decide, grant_no=number, approve=True) == "access.own_request"
@@ -110,18 +110,31 @@ async def test_a_grant_needs_a_request_a_named_approver_and_the_right_department
     assert await refusal(town, head, grants.decide, grant_no=number, approve=True) == ""
     assert await refusal(town, head, grants.decide, grant_no=number, approve=False) == "access.grant_decided"
     async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
-        assert await grants.duties_in_force(op.work, operator_id) == ("窓口",)
+        assert grants.in_force(await grants.held_by(op.work, operator_id), op.work.today) == ("窓口",)
 
 
 async def test_a_grant_holds_from_its_first_day_to_its_last(town: Town) -> None:
-    """R-1-3.3-PRV-05: a right that nobody renews ends by itself."""
-    boss = acting(town, "endo.y", "account.manage")
-    held = town.id_of("sato.m")
-    for days, duties_then in ((0, ("窓口",)), (365, ("窓口",)), (366, ())):
-        town.now = town.now.replace(year=2026, month=11, day=24) + dt.timedelta(days=days)
+    """R-1-3.3-PRV-05: a right that nobody renews ends by itself; the list of accounts says what a log-in gives."""
+    boss, head = acting(town, "endo.y", "account.manage"), acting(town, "kimura.j", "account.approve")
+    held, day = town.id_of("sato.m"), town.now.date()
+    both = {"valid_from": day + dt.timedelta(days=1), "valid_until": day + dt.timedelta(days=2)}
+    assert await refusal(town, boss, grants.request, operator_id=held, name="照合", **both) == ""
+    async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
+        number = (await grants.requests(op.work))[0].grant_no
+    assert await refusal(town, head, grants.decide, grant_no=number, approve=True) == ""
+    for days, duties_then in (
+        (0, ("窓口",)),
+        (1, ("窓口", "照合")),
+        (2, ("窓口", "照合")),
+        (3, ("窓口",)),
+        (365, ("窓口",)),
+        (366, ()),
+    ):
+        town.now = TUESDAY_NOON + dt.timedelta(days=days)
+        came_in = await town.resume(await town.sign_in("sato.m", rules=True))
+        assert set(filter(None, came_in.duty.split("・"))) == set(duties_then)
         async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
-            assert await grants.duties_in_force(op.work, held) == duties_then
-        town.now -= dt.timedelta(days=days)
+            assert grants.in_force(await grants.held_by(op.work, held), op.work.today) == duties_then
 
 
 async def test_every_revoked_right_has_a_ledger_row_that_nobody_can_edit(town: Town) -> None:
@@ -135,7 +148,7 @@ async def test_every_revoked_right_has_a_ledger_row_that_nobody_can_edit(town: T
     )
     async with audit.operation(town.fleet, boss, "account.list", purpose="試験", write=False) as op:
         ledger = await grant_store.revocations(op.session, held)
-        assert await grants.duties_in_force(op.work, held) == ()
+        assert grants.in_force(await grants.held_by(op.work, held), op.work.today) == ()
     assert {row[1] for row in ledger} == duties()["窓口"].rights
     assert {(row[0], row[2], row[3], row[4]) for row in ledger} == {("窓口", day, "transferred", town.id_of("endo.y"))}
     with connect(town.fleet.config, "deploy") as owner:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from typing import Any
 
+import msgspec
 import pytest
 from pyotp.totp import TOTP
 
 from juki import audit
-from juki.access import accounts, grants, hours, terminals
+from juki.access import accounts, grants, hours, store, terminals
 from juki.access.model import Caller, NotSignedIn, system
 from juki.access.sessions import Login, Opened
+from juki.config import Config
 from juki.problem import Invalid, JukiError, Refused
+from juki.tenancy import Fleet
 
-from .conftest import HIRONO, IWAKI, Town
+from .conftest import HIRONO, IWAKI, Town, settled
 
 
 async def code_of(awaited: Any) -> str:
@@ -67,6 +71,32 @@ async def test_wrong_password_code_and_name_answer_the_same_and_are_logged(town:
     )  # fmt: skip
 
 
+async def test_nobody_comes_in_by_the_id_of_an_account(town: Town) -> None:
+    """R-A-3.3-AUT-01: ids stand in the log and on pages; only the log-in name is a name to log in with."""
+    typed = msgspec.structs.replace(town.login("sato.m"), login_name=town.id_of("sato.m"))
+    assert await code_of(audit.sign_in(town.fleet, IWAKI, typed, town.token("IWK-HON-01"))) == "access.login_failed"
+
+
+async def test_an_unknown_name_takes_as_long_as_a_wrong_password(fresh_config: Config) -> None:
+    """R-A-3.3-AUT-01: nobody finds out by the clock which names have accounts."""
+    fleet = await Fleet.open(msgspec.structs.replace(fresh_config, argon2_passes=4, argon2_memory_kib=32_768))
+    town = await settled(fleet)
+
+    async def quickest(login_name: str) -> float:
+        took: list[float] = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            typed = msgspec.structs.replace(town.login("sato.m", password="guess"), login_name=login_name)
+            await code_of(audit.sign_in(town.fleet, IWAKI, typed, town.token("IWK-HON-01")))
+            took.append(time.perf_counter() - begun)
+        return min(took)
+
+    try:
+        assert await quickest("nobody") > await quickest("sato.m") / 2
+    finally:
+        await fleet.close()
+
+
 async def test_a_one_time_code_works_once(town: Town) -> None:
     """R-A-3.3-AUT-01 (RFC 6238 5.2): a code seen over the shoulder is worth nothing, an older one neither."""
     typed = town.login("sato.m")
@@ -83,6 +113,9 @@ async def test_five_failures_lock_the_account_for_a_time(town: Town) -> None:
     assert await code_of(town.sign_in("sato.m")) == "access.locked"
     town.later(minutes=15)
     assert await code_of(town.sign_in("sato.m")) == ""
+    async with audit.operation(town.fleet, system(IWAKI, "test"), "account.list", purpose="試験", write=False) as op:
+        steps = await store.account_events(op.session, town.id_of("sato.m"))
+    assert [step[0] for step in steps].count("locked") == 1
 
 
 async def test_parallel_guesses_are_counted_one_by_one(town: Town) -> None:

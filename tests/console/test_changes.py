@@ -101,6 +101,27 @@ async def test_the_death_of_the_head_asks_who_follows(clerk: Browser, second: Br
     assert "相双　花子" in text_of((await clerk.get(f"/residents/{home[2]}")).text).replace(" ", "　")
 
 
+async def test_a_notice_is_due_where_whoever_notified_could_not_be_identified(
+    clerk: Browser, second: Browser, home: tuple[str, ...]
+) -> None:
+    """R-1-3.2-IDV-01: the form says that a notice will be sent, so the queue says to whom, after 本登録 too."""
+    path = f"/residents/{home[0]}/changes/correct"
+    wrong = {"version_no": "1", "item_0": "basic.name_kana", "value_0": "ソウソウ　イチロー"}
+    sure = await go_through(
+        clerk, path, [first("R8-3140", reason="correct", source="administration", document="not_needed"), wrong]
+    )
+    pages = [
+        first("R8-3141", reason="death", document="none", checked_by=""),
+        {f"rel_{home[1]}": "世帯主", f"rel_{home[2]}": "子"},
+    ]
+    number = await go_through(clerk, f"/residents/{home[0]}/changes/death", pages)
+    await confirm(second, number)
+    waiting, _, noticed = (await second.get("/cases")).text.partition("確認通知の対象")
+    assert (f'/cases/{sure}"' in waiting, f'/cases/{sure}"' in noticed) == (True, False)
+    assert (f'/cases/{number}"' in waiting, f'/cases/{number}"' in noticed) == (False, True)
+    assert "相双　一郎" in noticed
+
+
 async def test_a_move_out_takes_those_who_are_ticked(clerk: Browser, second: Browser, home: tuple[str, ...]) -> None:
     """転出 of one member: the others stay."""
     path = f"/residents/{home[2]}/changes/move-out"

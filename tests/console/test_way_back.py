@@ -125,7 +125,7 @@ async def test_a_refused_search_can_be_gone_back_to_as_well(clerk: Browser) -> N
 async def test_a_number_that_was_shown_is_not_shown_again_by_going_back(
     clerk: Browser, household: tuple[str, ...], fleet: Fleet
 ) -> None:
-    """R-1-3.3-PRV-02: 個人番号 is shown because somebody asks for it, once; a day of the past as often as gone back to."""
+    """個人番号 is shown because somebody asks for it, once; a day of the past as often as gone back to."""
     number = await asked_number(fleet, household[0])
     await clerk.state_purpose()
     path = f"/residents/{household[0]}"
@@ -204,7 +204,7 @@ async def test_a_paper_gone_back_to_from_its_number_is_not_issued_a_second_time(
 async def test_what_is_kept_goes_with_the_session_and_the_oldest_gives_way(
     application: Litestar, iwaki: Town, fleet: Fleet
 ) -> None:
-    """R-1-3.3-USE-01: at the log-out at once, of a session that ran out by the sweep; never more than so many."""
+    """What was typed goes: at the log-out at once, of a session that ran out by the sweep; never more than so many."""
     async with Browser(application, iwaki, terminal=0) as browser:
         await browser.log_in("kakari", fleet.clock())
         await browser.get("/search")

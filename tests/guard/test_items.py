@@ -73,7 +73,7 @@ def _value(kind: Any, path: str, position: int) -> Any:
 
 @pytest.mark.parametrize("number", sorted(LISTED), ids=[f"{n}-{LISTED[n]}" for n in sorted(LISTED)])
 def test_each_item_of_the_list_has_a_home(number: int) -> None:
-    """R-1-2.2-DAT-01 to -03: the 82 items, none missing and none twice where they are not the same thing."""
+    """R-A-B2-DAT-01: the 82 items, none missing and none twice where they are not the same thing."""
     paths = ITEMS[number]
     assert paths
     for path in paths:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from juki import registry
+from juki import certificates, registry
 from juki.access.model import Caller
 from juki.audit import Operation, operation
+from juki.certificates.model import Application, IdentityCheck, Relation, Requester
 from juki.dates import JST, RegistryDate, from_date
 from juki.numbers import my_number_check_digit, resident_code_check_digit
 from juki.registry.model import (
@@ -122,6 +123,18 @@ class Desk:
     async def enter(self, change: Change, paper: Reception | None = None, **more: Any) -> int:
         """仮登録 by the first clerk."""
         return await self.do(self.clerk, lambda op: registry.enter(op, change, paper or reception(), **more), "enter")
+
+    async def paper_refused(self, atena_no: str, relation: str = "third") -> str:
+        """What is said aloud of an application for somebody's 住民票の写し; empty where it is issued."""
+        requester = Requester(name="請求　人", identity=IdentityCheck.PHOTO, atena_no=atena_no)
+        asked = Application(
+            relation=Relation(relation),
+            requester=requester,
+            persons=(atena_no,),
+            purpose="residence",
+            ground="債権の保全",
+        )
+        return (await self.do(self.clerk, lambda op: certificates.check(op, asked))).refusal
 
     async def typed(self, case_no: int, change: Change) -> dict[str, str]:
         """What the second clerk types again: what the form says."""

@@ -206,7 +206,7 @@ async def _code(desk: Desk, case_no: int) -> str:
 
 
 async def test_the_individual_number_of_a_draft_is_hidden_from_whoever_lacks_its_right(desk: Desk) -> None:
-    """R-12-3.7-DEC-01: 個人番号 lies under its own key, in drafts too."""
+    """R-1-3.3-PRV-01: 個人番号 lies under its own key, in drafts too."""
     change = family(newcomer("番号　秘", "世帯主"))
     case_no = await desk.enter(change)
     blind = desk.checker.__class__(
@@ -339,6 +339,9 @@ async def test_a_notifier_who_could_not_be_identified_is_an_alert_and_stands_in_
     listed = {c.case_no for c in await desk.do(desk.clerk, registry.identity_notices)}
     assert case_no in listed
     assert sure not in listed
+    now = desk.fleet.clock()
+    desk.fleet.clock = lambda: now + dt.timedelta(days=31)
+    assert case_no not in {c.case_no for c in await desk.do(desk.clerk, registry.identity_notices)}
 
 
 async def test_whoever_lived_together_is_found_by_their_households_and_not_by_reading_the_register(desk: Desk) -> None:

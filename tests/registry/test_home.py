@@ -290,6 +290,7 @@ async def test_the_home_is_told_again_from_the_day_on_which_she_lives_elsewhere(
     machine = caller("resident.search", "resident.read", kind="machine")
     record = await desk.do(machine, lambda op: registry.record(op, father))
     assert record.address.address.text == HOME
+    assert await desk.paper_refused(father) == ""
     with pytest.raises(NotFound):
         await desk.do(machine, lambda op: registry.record(op, mother))
 

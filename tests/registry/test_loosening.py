@@ -67,10 +67,9 @@ async def ask_end(desk: Desk, measure_no: int, who: Caller | None = None) -> int
     return await desk.do(who or desk.guardian, lambda op: registry.ask_end(op, measure_no, WHY))
 
 
-async def refused_to(desk: Desk, atena_no: str, relation: str = "third_party") -> bool:
-    """Whether a certificate is refused to this kind of applicant."""
-    blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], relation))
-    return bool(blocks[atena_no].refused)
+async def refused_to(desk: Desk, atena_no: str, relation: str = "third") -> bool:
+    """Whether a certificate is refused to this kind of applicant, as to somebody unknown."""
+    return await desk.paper_refused(atena_no, relation) == "certificates.not_available"
 
 
 async def versions(desk: Desk, measure_no: int) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from tests.registry.conftest import ENTRY, Desk, family, newcomer, resident_code
 
 from juki import registry
+from juki.__main__ import main
 from juki.access.model import Caller
 from juki.config import Config
 from juki.dates import RegistryDate
@@ -43,6 +47,35 @@ async def test_a_resident_code_is_never_taken_into_the_stock_twice(desk: Desk, c
         await desk.do(keeper, lambda op: registry.add_codes(op, [other, code]))
     assert caught.value.code == "registry.stock_twice"
     assert await desk.do(keeper, registry.codes_left) == before
+
+
+def test_the_stock_of_codes_is_filled_up_by_a_command(
+    fresh_config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R-1-2.3-NUM-01: codes come from the network; a file sent twice, or with a wrong code, adds none."""
+    for name in ("home", "kms", "dsn_registry", "dsn_deploy", "dsn_control", "dsn_rekey"):
+        monkeypatch.setenv(f"JUKI_{name.upper()}", str(getattr(fresh_config, name)))
+    first, wrong, empty = tmp_path / "first.txt", tmp_path / "wrong.txt", tmp_path / "empty.txt"
+    first.write_text("".join(f"{resident_code(810_010 + i)}\n" for i in range(3)), encoding="ascii")
+    wrong.write_text(f"{resident_code(810_020)}\n1234\n", encoding="ascii")
+    empty.write_text("住民票コード\n", encoding="utf-8")
+
+    def run(*file: Path) -> tuple[int, dict[str, Any]]:
+        code = main(["tenant", "codes", "072044", *map(str, file), "--json"])
+        printed = capsys.readouterr()
+        return code, json.loads(printed.out)
+
+    assert run() == (0, {"added": 0, "left": 0})
+    assert run(first) == (0, {"added": 3, "left": 3})
+    for file, why in (
+        (first, "registry.stock_twice"),
+        (wrong, "registry.resident_code_invalid"),
+        (empty, "registry.codes_file"),
+        (tmp_path / "none.txt", "juki.system"),
+    ):
+        code, told = run(file)
+        assert (code, told["error"]["code"]) == (1, why)
+    assert run() == (0, {"added": 0, "left": 3})
 
 
 @pytest.mark.parametrize("shared", ["my_number", "resident_code", "card", "returning_atena_no"])

@@ -220,8 +220,7 @@ async def test_a_measure_goes_on_after_its_last_day_until_a_person_ends_it(desk:
     assert told[number] == "overdue"
     standing = await desk.do(desk.clerk, lambda op: registry.protection(op, atena_no))
     assert (standing.protected, standing.overdue) == (True, True)
-    blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], "third_party"))
-    assert blocks[atena_no].refused == "registry.issue_not_possible"
+    assert await desk.paper_refused(atena_no) == "certificates.not_available"
     with pytest.raises(Invalid):
         await desk.do(desk.guardian, lambda op: registry.ask_end(op, number, ""))
     await desk.approve(await desk.do(desk.guardian, lambda op: registry.ask_end(op, number, "本人の申出による")))
@@ -348,8 +347,7 @@ async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_it
     )
 
     async def refused() -> str:
-        blocks = await desk.do(desk.clerk, lambda op: registry.issue_blocks(op, [atena_no], "self"))
-        return blocks[atena_no].refused
+        return await desk.paper_refused(atena_no, "self")
 
     assert await refused()
     with pytest.raises(Invalid):

@@ -83,7 +83,7 @@ def _address(town: Town, atena_no: str, day: dt.date = dt.date.max) -> Address:
 def test_the_removed_record_keeps_the_home_of_the_day_of_removal_though_the_family_moved_since(
     town: Town, leaves: str
 ) -> None:
-    """R-1-B2-DAT-01: a death told after the family's move leaves the 除票 at the address and place of the day of death."""
+    """F-S1-01: a death told after the family's move leaves the 除票 at the address and place of the day of death."""
     head, child, brother = town.records
     moved = RegistryDate(2026, 4, 10)
     positions = tuple(Position(atena_no=a, relationship=r) for a, r in ((brother, "世帯主"), (child, "縁故者")))

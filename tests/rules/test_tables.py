@@ -12,7 +12,9 @@ import pytest
 from tests.registry.conftest import my_number
 
 from juki import dates
-from juki.certificates.model import Guard
+from juki.certificates.model import Application, IdentityCheck, Relation, Requester
+from juki.certificates.prepare import guard_of
+from juki.certificates.rules import NOT_AVAILABLE, judge
 from juki.registry import correct, rules
 from juki.registry.change import (
     REASONS_OF,
@@ -27,16 +29,16 @@ from juki.registry.change import (
 )
 from juki.registry.home import shares_home, tells_home
 from juki.registry.measures import (
-    NEUTRAL_REFUSAL,
-    IssueBlock,
     Level,
+    Measure,
+    MeasureState,
     Process,
     Protection,
     Release,
     SupportMeasure,
     Suppression,
     Wish,
-    issue_block,
+    ends_of,
     keeps_home,
     last_day,
     loosened,
@@ -250,6 +252,22 @@ def test_a_measure_warns_a_month_before_and_after_its_last_day(row: dict[str, An
     assert warning(row["終了"], row["今日"]) == row["結果"]
 
 
+@pytest.mark.parametrize("row", table("shien_sochi")["末日"])
+def test_the_last_day_of_a_measure_follows_the_table(row: dict[str, Any]) -> None:
+    """R-1-B2-DAT-05: nobody is forgotten because an incumbent kept no last day, or because nothing is decided yet."""
+    days = {name: row.get(name) for name in ("provisional_until", "starts_on", "ends_on")}
+    content = SupportMeasure(name="支援", birth=dates.RegistryDate(1980, 4, 1, "S"), address="平", **days)
+    measure = Measure(
+        measure_no=1,
+        version_no=1,
+        state=MeasureState(row["状態"]),
+        content=content,
+        known_from=dt.datetime(2026, 11, 20, tzinfo=dt.UTC),
+        entered_by="op",
+    )
+    assert ends_of(measure) == (row["結果"] or None)
+
+
 def _valued(name: str, given: Any) -> Any:
     """A value of the table as the item holds it."""
     kind = SupportMeasure.__annotations__[name]
@@ -326,10 +344,31 @@ STANDINGS = {
 def test_who_may_be_given_a_certificate_follows_the_table_and_every_refusal_reads_the_same(standing: str) -> None:
     """R-1-B2-DAT-04, R-1-B2-DAT-05: the applicant learns nothing from a refusal."""
     rows = table("shien_sochi")["交付"]
+    record = Record(
+        atena_no="1", version_no=1, setai_no="9", member_order=1, is_head=True, status=Status.RESIDENT,
+        kind=Kind.JAPANESE,
+    )  # fmt: skip
     for relation, result in zip(rows["区分"], rows[standing], strict=True):
-        block: IssueBlock = issue_block(STANDINGS[standing], relation)
-        assert block.refused == (NEUTRAL_REFUSAL if result == "不可" else "")
-        assert bool(block.notice) is (result != "可")
+        requester = Requester(
+            name="請求　人",
+            identity=IdentityCheck.PHOTO,
+            atena_no="2" if relation == "household" else "1",
+            organisation="裁判所",
+            authority="委任状",
+        )
+        asked = Application(
+            relation=Relation(relation), requester=requester, persons=("1",), purpose="residence", ground="債権の保全"
+        )
+        verdict = judge(
+            asked,
+            (record,),
+            household=frozenset({"1", "2"}),
+            guards={"1": guard_of(STANDINGS[standing])},
+            rights=frozenset(),
+        )
+        assert (verdict.refusal, verdict.fields) == ((NOT_AVAILABLE if result == "不可" else ""), {})
+        assert bool(verdict.notice) is (result == "不可")
+        assert bool(verdict.warnings) is (result == "注意")
 
 
 AT_HOME = {
@@ -351,9 +390,7 @@ def test_whose_home_is_told_to_nobody_outside_follows_the_table(row: dict[str, s
     over = AT_HOME[row["状態"]]
     issue, inquiry = over.level(Process.ISSUE), over.level(Process.INQUIRY)
     assert keeps_home(over.protected, issue) is (row["証明書"] == "不可")
-    assert Guard(protected=over.protected, suppressed=issue.value if issue else "").keeps_home is (
-        row["証明書"] == "不可"
-    )
+    assert guard_of(over).keeps_home is (row["証明書"] == "不可")
     assert keeps_home(over.protected, issue, inquiry) is (row["連携"] == "不可")
 
 

@@ -213,7 +213,7 @@ def test_a_key_store_that_knows_nobody_here_is_refused_before_anything_is_done(
 
 
 def test_two_municipalities_never_share_a_kms_key(fresh_config: Config, newcomer: Callable[[Config], str]) -> None:
-    """R-1-2.6-RET-04: a copied file with the neighbour's alias is refused before anything is wrapped, and can be mended."""
+    """R-1-3.6-TEN-01: a copied file with the neighbour's alias is refused before anything is wrapped, and can be mended."""
     neighbour = newcomer(fresh_config)
     kms = open_kms(fresh_config.kms_spec)
     body = "91001"
@@ -237,7 +237,7 @@ def test_two_municipalities_never_share_a_kms_key(fresh_config: Config, newcomer
 def test_a_key_that_two_had_by_mistake_is_named_and_stays_with_the_other(
     fresh_config: Config, newcomer: Callable[[Config], str]
 ) -> None:
-    """R-1-2.6-RET-04: `tenant check` tells it, turning the KMS key parts them, and nobody's key is disabled by that."""
+    """R-1-3.6-TEN-01: `tenant check` tells it, turning the KMS key parts them, and nobody's key is disabled by that."""
     code = newcomer(fresh_config)
     kms = open_kms(fresh_config.kms_spec)
     with closing(connect(fresh_config, "deploy")) as deploy:

@@ -110,7 +110,7 @@ def test_the_prepared_mac_is_hmac_sha_256(message: bytes, key: bytes) -> None:
 
 
 def test_another_root_and_another_slot_share_no_tokens_by_rule() -> None:
-    """R-1-2.6-RET-04: two municipalities' columns cannot be joined on their tags."""
+    """R-1-3.6-TEN-01: two municipalities' columns cannot be joined on their tags."""
     other = Indexer("a", b"\x08" * 32)
     assert INDEX.unique("my_number", "1") != other.unique("my_number", "1")
     assert INDEX.name_tags("family", "佐藤") != other.name_tags("family", "佐藤")

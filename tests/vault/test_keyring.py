@@ -351,7 +351,7 @@ def test_a_purge_overtakes_a_load_that_is_under_way(world: World) -> None:
 
 
 def test_a_tenants_value_does_not_open_with_the_keys_of_another(world: World) -> None:
-    """R-1-2.6-RET-04: the second wall; the same table, group, row and version, another municipality."""
+    """R-1-3.6-TEN-01: the second wall; the same table, group, row and version, another municipality."""
     sealed = sealed_by(world.ring.get_sync(A))
     with pytest.raises(DoesNotOpen):
         opens(world.ring.get_sync(B), sealed)

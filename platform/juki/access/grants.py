@@ -71,11 +71,6 @@ async def revoke_all(work: Work, operator_id: str, reason: str, effective_on: dt
             await grant_store.decide_grant(work.session, grant.grant_no, "refused", work.by.actor_id, work.now)
 
 
-async def duties_in_force(work: Work, operator_id: str) -> tuple[str, ...]:
-    """Duties one person holds today."""
-    return in_force(await grant_store.grants(work.session, operator_id), work.today)
-
-
 def in_force(held: Iterable[GrantRow], today: dt.date) -> tuple[str, ...]:
     """Duties granted and valid on a day, in the order of the duty table."""
     names = {g.duty for g in held if g.state == "granted" and g.valid_from <= today <= g.valid_until}

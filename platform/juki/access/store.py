@@ -113,14 +113,6 @@ async def set_rules_accepted(session: TenantSession, operator_id: str, on: dt.da
     )
 
 
-async def set_pledged(session: TenantSession, operator_id: str, on: dt.date) -> None:
-    """A contractor's written pledge was received."""
-    await session.execute(
-        "UPDATE {t}.operator SET pledged_on = %(on)s WHERE operator_id = %(operator_id)s",
-        {"operator_id": operator_id, "on": on},
-    )
-
-
 async def credential(session: TenantSession, ring: TenantRing, operator_id: str) -> CredentialRow | None:
     """The secrets of one operator, locked until the transaction ends: two attempts are counted one after the other."""
     row = await session.fetch_one(

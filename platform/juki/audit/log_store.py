@@ -11,8 +11,6 @@ import msgspec
 from juki.tenancy.session import TenantSession
 
 _SEQUENCER_LOCK: Final = 19279
-NO_HORIZON: Final = "1:1:"
-"""A snapshot that saw nothing: everything committed lies after it."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):

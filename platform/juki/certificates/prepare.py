@@ -131,11 +131,14 @@ async def _subject(op: Operation, application: Application, groups: Sequence[str
     return Subject(
         records=records,
         together=together,
-        guards={a: _guard(stands, draft=a in drafts, known_to=homes.get(a, frozenset())) for a, stands in over.items()},
+        guards={
+            a: guard_of(stands, draft=a in drafts, known_to=homes.get(a, frozenset())) for a, stands in over.items()
+        },
     )
 
 
-def _guard(over: Protection, *, draft: bool, known_to: frozenset[str]) -> Guard:
+def guard_of(over: Protection, *, draft: bool = False, known_to: frozenset[str] = frozenset()) -> Guard:
+    """What the rules heed of what the registry says stands over somebody; `known_to` are those who lived in the same home."""
     level = over.level(Process.ISSUE)
     together = [(m.content.atena_no, *m.content.protected_with) for m in over.measures]
     return Guard(

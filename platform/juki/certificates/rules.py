@@ -235,7 +235,7 @@ def _warnings(application: Application, record: Record, guard: Guard) -> list[st
         told.append("certificates.warn_suppressed")
     if guard.draft_pending:
         told.append("certificates.warn_draft_pending")
-    if record.status is Status.RESIDENT and is_leaving(record):
+    if is_leaving(record):
         told.append("certificates.warn_leaving")
     if record.kind is Kind.JAPANESE and FOREIGN_ITEMS & set(application.items):
         told.append("certificates.warn_foreign_items")

@@ -1,8 +1,9 @@
-"""`juki tenant add | list | show | check | numbers | suspend | resume`."""
+"""`juki tenant add | list | show | check | numbers | codes | suspend | resume`."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import getpass
 import json
 import os
@@ -11,9 +12,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from juki import registry
+from juki.access.model import system
+from juki.audit import operation
 from juki.commands import Commands
 from juki.config import load
+from juki.problem import Invalid
 from juki.tenancy import (
+    Fleet,
     Tenant,
     add,
     beyond_use,
@@ -28,6 +34,7 @@ from juki.tenancy import (
     running_numbers,
 )
 
+_CODE_RIGHT: Final = "resident.code"
 _STATES: Final = {
     "registered": "登録済み",
     "provisioning": "準備中",
@@ -66,6 +73,11 @@ def register(commands: Commands) -> None:
         ("show", _show, "one municipality with its settings"),
         ("check", _check, "whether directory, schema, roles, grants, revisions and key agree"),
         ("numbers", _numbers, "after a restore: put every running number beyond the numbers in use"),
+        (
+            "codes",
+            _codes,
+            "住民票コード left in the stock; with FILE (one code a line) take in those that the network gave",
+        ),
         ("suspend", _suspend, "stop all work for a municipality at once"),
         ("resume", _resume, "let work go on"),
     ):
@@ -74,6 +86,8 @@ def register(commands: Commands) -> None:
             verb.add_argument("file", type=Path, metavar="FILE")
         elif name != "list":
             verb.add_argument("code", metavar="CODE")
+        if name == "codes":
+            verb.add_argument("file", type=Path, metavar="FILE", nargs="?")
         if name in ("suspend", "resume"):
             verb.add_argument("--reason", required=True)
         verb.add_argument("--json", action="store_true", help="print JSON")
@@ -129,6 +143,38 @@ def _numbers(options: argparse.Namespace) -> int:
     text = "\n".join(lines) or "どの番号も使用中の番号より先にあります。変更はありません。"
     _print(options, {"moved": {n.name: [before[n.name], n.stands] for n in moved}}, text)
     return 0
+
+
+def _codes(options: argparse.Namespace) -> int:
+    codes = _codes_of(options.file) if options.file else []
+    left = asyncio.run(_stock(options.code, codes))
+    told = f"住民票コード {len(codes)} 件を補充しました。" if codes else ""
+    _print(options, {"added": len(codes), "left": left}, f"{told}在庫は {left} 件です。")
+    return 0
+
+
+def _codes_of(file: Path) -> list[str]:
+    """住民票コード of a file, one a line; what is wrong with one of them is found where they are taken in."""
+    try:
+        codes = file.read_text(encoding="ascii").split()
+    except UnicodeDecodeError:
+        codes = []
+    if not codes:
+        raise Invalid("registry.codes_file", f"{file}: no codes in it", remedy="one code of 11 digits a line")
+    return codes
+
+
+async def _stock(code: str, codes: list[str]) -> int:
+    fleet = await Fleet.open(load(os.environ))
+    try:
+        caller = system(code, f"codes {getpass.getuser()}", {_CODE_RIGHT})
+        purpose = "住民票コードの補充"
+        async with operation(fleet, caller, "registry.codes", purpose=purpose, right=_CODE_RIGHT) as op:
+            left = await (registry.add_codes(op, codes) if codes else registry.codes_left(op))
+            op.fact(added=len(codes), left=left)
+            return left
+    finally:
+        await fleet.close()
 
 
 def _suspend(options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ ACTIONS: Final = {
     "change.confirm": "本登録",
     "change.hand_back": "差戻し",
     "change.withdraw": "取下げ",
+    "registry.codes": "住民票コードの補充",
     "certificate.form": "証明書の請求画面",
     "certificate.prepare": "証明書の準備",
     "certificate.preview": "証明書の見本",
@@ -149,6 +150,8 @@ FACTS: Final = {
     "duty": "事務",
     "operators": "操作者の数",
     "waived": "免除",
+    "added": "補充した数",
+    "left": "残りの数",
     "loosening_no": "支援措置・抑止の申請の番号",
 }
 ITEMS: Final = {  # 提供の記録: what a paper said of a person

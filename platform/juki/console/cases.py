@@ -57,12 +57,16 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 @get("/{code:str}/cases", opt=route("change.queue", "change.enter|change.confirm", PURPOSE), include_in_schema=False)
 async def queue(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
-    """照合待ちの一覧, oldest first."""
+    """照合待ちの一覧, oldest first, and 確認通知の対象 (R-1-3.2-IDV-01), newest first."""
     async with operation(fleet, caller, "change.queue", purpose=PURPOSE, write=False) as op:
-        waiting = await registry.queue(op)
-        names = await _names(op, [no for case in waiting for no in case.about])
-        names |= await clerks.names(op, [case.entered_by for case in waiting])
-    context = {"cases": [_line(case, caller, names) for case in waiting]}
+        waiting, noticed = await registry.queue(op), await registry.identity_notices(op)
+        listed = (*waiting, *noticed)
+        names = await _names(op, [no for case in listed for no in case.about])
+        names |= await clerks.names(op, [case.entered_by for case in listed])
+    context = {
+        "cases": [_line(c, caller, names) for c in waiting],
+        "notices": [_line(c, caller, names) for c in noticed],
+    }
     return render(request, "cases.html", "照合待ち", context, tenant=await fleet.tenant(code), here="/cases")
 
 

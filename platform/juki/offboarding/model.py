@@ -159,7 +159,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     copies_left: int = 0  # scratch municipalities and restored databases that a killed run left
     backups: tuple[Backup, ...] = ()
     restored_backup: str = ""  # "" not tried, "opens nothing", "OPENS"
-    others_unchanged: bool | None = None  # None: not compared
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

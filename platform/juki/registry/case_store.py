@@ -207,13 +207,14 @@ async def under_change(op: Operation, atena_nos: Sequence[str]) -> frozenset[str
     return frozenset(row[0] for row in rows)
 
 
-async def unconfirmed(op: Operation, limit: int) -> list[Draft]:
-    """Cases that stand and whose notifier could not be identified, newest first."""
+async def unconfirmed(op: Operation, since: dt.datetime, limit: int) -> list[Draft]:
+    """Cases that stand, entered since then, whose notifier could not be identified; newest first."""
     rows = await op.session.fetch(
         "SELECT case_no, state, reason, form_no, entered_by, entered_at, terminal, replaces_case, base, change_sealed, "
         "numbers_sealed, reception_sealed FROM {t}.change_case WHERE NOT identity_checked AND state <> 'withdrawn' "
-        "AND source NOT IN ('administration', 'local_government') ORDER BY case_no DESC LIMIT %(limit)s",
-        {"limit": limit},
+        "AND source NOT IN ('administration', 'local_government') AND entered_at >= %(since)s "
+        "ORDER BY case_no DESC LIMIT %(limit)s",
+        {"since": since, "limit": limit},
     )
     return [_draft(op, row) for row in rows]
 

@@ -22,6 +22,7 @@ from juki.registry.resident import Record
 from juki.registry.settling import ConfirmResult, hold, settle
 
 QUEUE_MAX: Final = 200
+NOTICE_DAYS: Final = 30
 
 
 class Examined(Personal, frozen=True, kw_only=True):
@@ -189,9 +190,13 @@ async def queue(op: Operation) -> tuple[CaseSummary, ...]:
 
 
 async def identity_notices(op: Operation) -> tuple[CaseSummary, ...]:
-    """確認通知の対象: cases whose notifier was not identified, for a notice to the registered address (R-1-3.2-IDV-01)."""
+    """確認通知の対象 of the last NOTICE_DAYS: cases whose notifier was not identified, for a notice to the registered address
+    (R-1-3.2-IDV-01)."""
     _need_any(op, "change.enter", "change.confirm")
-    found = tuple(_summary(op, draft) for draft in await case_store.unconfirmed(op, QUEUE_MAX))
+    found = tuple(
+        _summary(op, draft)
+        for draft in await case_store.unconfirmed(op, op.now - dt.timedelta(days=NOTICE_DAYS), QUEUE_MAX)
+    )
     for summary in found:
         for atena_no in summary.atena_nos:
             op.touch(atena_no)

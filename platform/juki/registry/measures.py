@@ -261,33 +261,6 @@ def keeps_home(protected: bool, *levels: str | None) -> bool:
     return protected or Level.ERROR in levels
 
 
-class IssueBlock(msgspec.Struct, frozen=True, kw_only=True):
-    """What an issue must heed: `refused` is said to the applicant and is the same whatever the cause; `notice` is for the clerk."""
-
-    refused: str = ""
-    notice: str = ""
-
-
-NEUTRAL_REFUSAL: Final = "registry.issue_not_possible"
-
-
-def issue_block(protection: Protection, relation: str) -> IssueBlock:
-    """Whether a certificate may go out. `relation`: self, household, agent, official, third_party.
-
-    Under 支援措置 only the person and an official use go on, and the clerk is told to make sure who stands there; a member of
-    the household or an agent may be sent by the person feared, so both are refused like a stranger.
-    """
-    if protection.level(Process.ISSUE) is Level.ERROR:
-        return IssueBlock(refused=NEUTRAL_REFUSAL, notice="registry.issue_suppressed")
-    if protection.protected and relation not in ("self", "official"):
-        return IssueBlock(refused=NEUTRAL_REFUSAL, notice="registry.protected_refuse")
-    if protection.protected:
-        return IssueBlock(notice="registry.protected_confirm_identity")
-    if protection.level(Process.ISSUE) is Level.ALERT:
-        return IssueBlock(notice="registry.issue_alert")
-    return IssueBlock()
-
-
 def tightened(old: SupportMeasure, new: SupportMeasure) -> SupportMeasure:
     """支援措置の変更のうち保護を弱めない部分: what one person may write at once; the rest of `new` stays as in `old`.
 
@@ -306,8 +279,6 @@ def loosened(old: SupportMeasure, new: SupportMeasure) -> tuple[str, ...]:
 
 def _tighter(name: str, old: Any, new: Any) -> Any:
     """The stricter of two values of one item; `new` where both protect alike."""
-    if old == new:
-        return new
     if name == "protected_with":
         return new if set(old) <= set(new) else tuple(dict.fromkeys((*old, *new)))
     if isinstance(old, Wish):

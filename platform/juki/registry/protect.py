@@ -16,7 +16,6 @@ from juki.dates import today_in_japan
 from juki.problem import Invalid, NotFound, Refused
 from juki.registry import loosening_store, protection_store, store
 from juki.registry.measures import (
-    IssueBlock,
     Level,
     LooseningKind,
     Measure,
@@ -26,7 +25,6 @@ from juki.registry.measures import (
     SupportMeasure,
     Suppression,
     ends_of,
-    issue_block,
     last_day,
     may_release,
     renewable_from,
@@ -81,11 +79,6 @@ async def protection(op: Operation, atena_no: str) -> Protection:
 async def hold_guards(op: Operation, atena_nos: Sequence[str]) -> None:
     """Until this operation ends nobody puts these residents under 支援措置 or 抑止; whoever is doing so is waited for."""
     await store.lock(op.session, protection_store.GUARD, atena_nos)
-
-
-async def issue_blocks(op: Operation, atena_nos: Sequence[str], relation: str) -> dict[str, IssueBlock]:
-    """For each resident, whether a certificate may go out to this kind of applicant and what the clerk is told."""
-    return {a: issue_block(p, relation) for a, p in (await protections(op, atena_nos)).items()}
 
 
 async def enter_protection(op: Operation, content: SupportMeasure) -> int:
