@@ -118,6 +118,12 @@ def _insist_on_slip(plan: Plan) -> None:
     differing = [check for check in reconcile.as_sent(plan).checks if not check.ok]
     if differing:
         first = differing[0]
+        if [check.source for check in differing] == [reconcile.NOT_COUNTED] * len(plan.source.files):
+            raise Invalid(
+                "legacy.slip_uncounted",
+                f"{first.name}: {first.source} ({len(differing)} such)",
+                remedy="ask the sender for a slip that gives rows, bytes or SHA-256 of every file",
+            )
         raise Invalid(
             "legacy.slip_differs",
             f"{first.name}: the slip says {first.source}, found {first.stored} ({len(differing)} such)",

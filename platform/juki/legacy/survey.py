@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ RESIDENTS_PER_CHUNK: Final = 2000
 ROWS_PER_CHUNK: Final = 10_000
 _FORGET_EVERY_ROWS: Final = 16_384
 _COUNT_DIGITS: Final = 9
+_ROWS_COMPARED: Final = 64
 NO_LATEST: Final = "held.no_latest"
 HELD_PERSON: Final = "held.person"
 HELD_ONCE: Final = {
@@ -49,7 +51,7 @@ class Place(msgspec.Struct, frozen=True):
 class Person(msgspec.Struct, gc=False):
     """What the survey knows of one person: rows by version, and the keys of the latest."""
 
-    rows: tuple[int, ...]
+    rows: tuple[int, ...] | list[int]  # a list where there are more than anybody has
     version_no: int
     latest: int
     setai_no: str
@@ -96,6 +98,7 @@ class Survey:
         }  # carried by more than one person
         self.rows_of_file: dict[str, int] = {}
         self.first_of_kind: dict[str, int] = {}
+        self._bodies: dict[str, set[bytes]] = {}  # 宛名番号 of whoever has very many rows -> digests of them
         self._torn: dict[str, str] = {}  # 宛名番号 as far as a broken row tells it -> why that person waits
         self._walk()
 
@@ -109,6 +112,12 @@ class Survey:
     def span(self, row: int) -> tuple[str, tuple[int, int]]:
         """Name of the file of a row, and where it begins and ends there."""
         return self._files[self._file[row]].name, (self._start[row], self._end[row])
+
+    def told(self, row: int) -> tuple[str, str]:
+        """宛名番号 and 世帯番号 of a row that was turned away, as far as it tells them."""
+        place = self.place(row)
+        raw = place.raw()
+        return _torn_key(place.file, raw, "atena_no"), _torn_key(place.file, raw, "setai_no")
 
     def ordinal(self, row: int) -> int:
         """Place of a row among the rows of its kind, from 0."""
@@ -203,7 +212,8 @@ class Survey:
                     self._forget()
                 if row.problem:
                     if kind in {"resident", "support", "notes"}:
-                        self._torn_for(_torn_key(file, row), NO_LATEST if kind == "resident" else HELD_PERSON)
+                        key = _torn_key(file, file.raw(row.start, row.end), "atena_no")
+                        self._torn_for(key, NO_LATEST if kind == "resident" else HELD_PERSON)
                     self._turn_away(number, Fault("", row.problem, f"bytes({row.end - row.start})"))
                 else:
                     take(file, number, keys(row))
@@ -248,7 +258,7 @@ class Survey:
             self._turn_away(row, Fault(_title(file, item), "item.missing"))
             return
         person = self.persons.get(atena_no)
-        if person is not None and self._same_version(row, version_no, person):
+        if person is not None and self._same_version(row, atena_no, version_no, person):
             return
         for path, held in holders.items():
             number = keys.get(path, "")
@@ -256,22 +266,41 @@ class Survey:
                 self.shared_numbers[path].add(number)
         if person is None:
             person = self.persons[atena_no] = Person((), 0, row, "", False, False)
-        person.rows += (row,)
+        if isinstance(person.rows, list):
+            person.rows.append(row)
+        else:
+            person.rows += (row,)
         if version_no > person.version_no:
             person.version_no, person.latest = version_no, row
             household = self.households.get(keys["setai_no"])
             person.setai_no = household.setai_no if household else keys["setai_no"]  # one string for all its members
             person.current, person.head = keys["status"] == Status.RESIDENT.value, keys["is_head"] == "1"
 
-    def _same_version(self, row: int, version_no: int, person: Person) -> bool:
-        """True where this version was there before, byte for byte; another content under its number stays for judging."""
-        if version_no > person.version_no:
+    def _same_version(self, row: int, atena_no: str, version_no: int, person: Person) -> bool:
+        """True where this version was there before, byte for byte; another content under its number stays for judging.
+
+        A column that holds the same 宛名番号 everywhere makes one person of a city: the digests keep that from taking days.
+        """
+        if len(person.rows) >= _ROWS_COMPARED and atena_no not in self._bodies:
+            person.rows = list(person.rows)
+            self._bodies[atena_no] = {self._body(other) for other in person.rows}
+        bodies = self._bodies.get(atena_no)
+        if bodies is not None:
+            body = self._body(row)
+            same = body in bodies
+            bodies.add(body)
+        elif version_no > person.version_no:
             return False
-        raw = self.place(row).raw()
-        if any(self.place(other).raw() == raw for other in person.rows):
-            self._turn_away(row, Fault("", "row.duplicate", f"bytes({len(raw)})"))
-            return True
-        return False
+        else:
+            raw = self.place(row).raw()
+            same = any(self.place(other).raw() == raw for other in person.rows)
+        if same:
+            place = self.place(row)
+            self._turn_away(row, Fault("", "row.duplicate", f"bytes({place.end - place.start})"))
+        return same
+
+    def _body(self, row: int) -> bytes:
+        return blake2b(self.place(row).raw(), digest_size=16).digest()
 
     def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: Mapping[str, str]) -> None:
         code = keys["resident_code"]
@@ -335,10 +364,12 @@ def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, s
     return from_fixed
 
 
-def _torn_key(file: SourceFile, row: Row) -> str:
-    """The 宛名番号 of a broken row as far as it can be told; a wrong guess only makes a person wait."""
-    raw = file.raw(row.start, row.end)
-    position = next((n for n, f in enumerate(file.fields) if f.to == "atena_no"), 0)
+def _torn_key(file: SourceFile, raw: bytes, path: str) -> str:
+    """宛名番号 or 世帯番号 of a broken row as far as it can be told, empty where such a row has none; a wrong guess only makes
+    a person wait."""
+    position = next((n for n, f in enumerate(file.fields) if f.to == path), None)
+    if position is None:
+        return ""
     if file.is_csv:
         cells = raw.split(b",", file.width)
         at = file.order[position]
