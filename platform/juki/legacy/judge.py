@@ -116,7 +116,7 @@ class Judge:
         if incoming is not None:
             record = incoming.record
             for path, number in _held_once(record):
-                if number in self._survey.shared_numbers[path]:
+                if self._survey.shared(path, number):
                     fault = Fault(rows.reader.titles[path], HELD_ONCE[path], value_class(number))
                     bad.append(_entry(Outcome.REJECTED, place, fault, atena_no))
                     return

@@ -8,7 +8,8 @@ same chunks. Memory: a few hundred bytes a person.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ ROWS_PER_CHUNK: Final = 10_000
 _FORGET_EVERY_ROWS: Final = 16_384
 _COUNT_DIGITS: Final = 9
 _ROWS_COMPARED: Final = 64
+_SMALL_DIGITS: Final = 18
 NO_LATEST: Final = "held.no_latest"
 HELD_PERSON: Final = "held.person"
 HELD_ONCE: Final = {
@@ -70,6 +72,35 @@ class HouseholdNote(msgspec.Struct):
     members: list[str] = []
 
 
+class _Carried:
+    """Numbers of one kind and whose they are, a few bytes each: a city has a million. Sorted once all are in."""
+
+    def __init__(self) -> None:
+        self._numbers, self._persons = array("Q"), array("I")
+
+    def add(self, number: str, person: int) -> None:
+        """A row of this person carries the number; `person` is the first row of theirs."""
+        self._numbers.append(_small(number))
+        self._persons.append(person)
+
+    def by_several(self) -> set[int]:
+        """Numbers that more than one person carries; only `in` may be asked afterwards."""
+        numbers, persons = self._numbers, self._persons
+        shared, last = set[int](), -1
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        for at in order:
+            if last >= 0 and numbers[at] == numbers[last] and persons[at] != persons[last]:
+                shared.add(numbers[at])
+            last = at
+        self._numbers, self._persons = array("Q", map(numbers.__getitem__, order)), array("I")
+        return shared
+
+    def __contains__(self, number: str) -> bool:
+        wanted = _small(number)
+        at = bisect_left(self._numbers, wanted)
+        return at < len(self._numbers) and self._numbers[at] == wanted
+
+
 class Unit(msgspec.Struct, frozen=True):
     """Rows judged and written together: a household (`setai_no`) or one person who lives here no more."""
 
@@ -93,9 +124,7 @@ class Survey:
         self.loose: list[int] = []  # rows that belong to no unit: stray notes, stray measures, broken rows
         self.stock: list[int] = []
         self.used: list[int] = []
-        self.shared_numbers: dict[str, set[str]] = {
-            path: set() for path in HELD_ONCE
-        }  # carried by more than one person
+        self._shared: dict[str, set[int]] = {path: set() for path in HELD_ONCE}  # carried by more than one person
         self.rows_of_file: dict[str, int] = {}
         self.first_of_kind: dict[str, int] = {}
         self._bodies: dict[str, set[bytes]] = {}  # 宛名番号 of whoever has very many rows -> digests of them
@@ -118,6 +147,10 @@ class Survey:
         place = self.place(row)
         raw = place.raw()
         return _torn_key(place.file, raw, "atena_no"), _torn_key(place.file, raw, "setai_no")
+
+    def shared(self, path: str, number: str) -> bool:
+        """Whether more than one person carries this number, by the path of its item."""
+        return _small(number) in self._shared[path]
 
     def ordinal(self, row: int) -> int:
         """Place of a row among the rows of its kind, from 0."""
@@ -164,11 +197,12 @@ class Survey:
 
     def _walk(self) -> None:
         self._walk_kind("household", self._household)
-        holders: dict[str, dict[str, str]] = {path: {} for path in HELD_ONCE}
-        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, holders))
+        carried = {path: _Carried() for path in HELD_ONCE}
+        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, carried))
+        self._shared = {path: numbers.by_several() for path, numbers in carried.items()}
         self._walk_kind("notes", lambda _, row, keys: self._belongs(self.notes, row, keys))
         self._walk_kind("support", lambda _, row, keys: self._belongs(self.support, row, keys))
-        held, codes = holders["resident_code.resident_code"], set[str]()
+        held, codes = carried["resident_code.resident_code"], set[str]()
         self._walk_kind("stock", lambda file, row, keys: self._code(file, row, keys, codes, held))
         self._walk_kind("gaiji", lambda _, row, __: self.used.append(row))
         self._mark_incomplete()
@@ -249,7 +283,7 @@ class Survey:
             self.households[setai_no] = HouseholdNote(setai_no, row, keys["head_atena_no"], int(members), [])
             self.used.append(row)
 
-    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], holders: dict[str, dict[str, str]]) -> None:
+    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], carried: dict[str, _Carried]) -> None:
         atena_no, version = keys["atena_no"], keys["version_no"]
         version_no = _counted(version)
         if not atena_no or not version_no:
@@ -260,16 +294,15 @@ class Survey:
         person = self.persons.get(atena_no)
         if person is not None and self._same_version(row, atena_no, version_no, person):
             return
-        for path, held in holders.items():
-            number = keys.get(path, "")
-            if number and held.setdefault(number, atena_no) != atena_no:
-                self.shared_numbers[path].add(number)
         if person is None:
             person = self.persons[atena_no] = Person((), 0, row, "", False, False)
         if isinstance(person.rows, list):
             person.rows.append(row)
         else:
             person.rows += (row,)
+        for path, numbers in carried.items():
+            if number := keys.get(path, ""):
+                numbers.add(number, person.rows[0])
         if version_no > person.version_no:
             person.version_no, person.latest = version_no, row
             household = self.households.get(keys["setai_no"])
@@ -302,7 +335,7 @@ class Survey:
     def _body(self, row: int) -> bytes:
         return blake2b(self.place(row).raw(), digest_size=16).digest()
 
-    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: Mapping[str, str]) -> None:
+    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: _Carried) -> None:
         code = keys["resident_code"]
         if code in seen or code in held:
             reason = "row.duplicate" if code in seen else "resident_code.held"
@@ -376,6 +409,13 @@ def _torn_key(file: SourceFile, raw: bytes, path: str) -> str:
         return cells[at].decode("latin-1").strip(' "') if at < len(cells) else ""
     field = file.fields[position]
     return raw[field.at - 1 : field.at - 1 + field.width].decode("latin-1").strip()
+
+
+def _small(number: str) -> int:
+    """A number in 64 bits: its own value, of one with letters a digest."""
+    if number.isascii() and number.isdigit() and len(number) <= _SMALL_DIGITS:
+        return int(number)
+    return int.from_bytes(blake2b(number.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 def _counted(text: str) -> int | None:
