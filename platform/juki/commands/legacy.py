@@ -173,7 +173,6 @@ def _worklist(options: argparse.Namespace) -> int:
     lines = [f"残り: {left or 'ありません。'}"]
     lines += [
         f"{i.entry_no}  {_OUTCOMES[i.outcome.value]}  {i.file}:{i.line}  {i.item or '(行)'}  {i.reason}  {i.value_class}"
-        f"{'  宛名番号 ' + i.atena_no if i.atena_no else ''}{'  世帯番号 ' + i.setai_no if i.setai_no else ''}"
         f"{'  ' + _DECISIONS[i.decision] if i.decision else '  登録あり' if _arrived(i) else ''}"
         for i in items
     ]

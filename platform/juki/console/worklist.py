@@ -116,7 +116,7 @@ async def _list(request: AnyRequest, code: str, fleet: Fleet, caller: Caller, fo
     table = Table(
         title="行の一覧",
         note="　".join(f"{text} {counts.get(name, 0)}件" for name, text in OUTCOMES),
-        heads=("番号", "区分", "ファイル", "行", "宛名番号", "項目", "値の種類", "理由", "状態"),
+        heads=("番号", "区分", "ファイル", "行", "項目", "値の種類", "理由", "状態"),
         rows=[_line(item) for item in items],
         empty="処理を待つ行はありません。取込みで確認が必要な行が出ると、ここに並びます。",
     )
@@ -177,7 +177,6 @@ def _line(item: WorkItem) -> list[str | Cell]:
         Cell(dict(OUTCOMES).get(item.outcome, item.outcome), look=look),
         item.file,
         str(item.line),
-        item.atena_no,
         item.item,
         _class(item.value_class),
         text_of(item.reason, 422),

@@ -203,7 +203,7 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     decision: str = ""  # "" open, "resolved" or "dismissed"
     decided_by: str = ""
     decided_at: dt.datetime | None = None
-    atena_no: str = ""  # whose row it is, empty where it does not tell
+    atena_no: str = ""  # whose row it is, in an opened row only; empty where it does not tell
     setai_no: str = ""
     arrived: bool = False  # that person is in the register by now
 

@@ -27,9 +27,9 @@ async def worklist(
     Refused `access.right_missing` without import.review or import.run.
     """
     _need(op)
-    return await work.work_items(
-        op, outcome=outcome, open_only=open_only, after=after, limit=max(1, min(limit, PAGE_MAX))
-    )
+    limit = max(1, min(limit, PAGE_MAX))
+    items = await work.work_items(op, outcome=outcome, open_only=open_only, after=after, limit=limit)
+    return [msgspec.structs.replace(item, atena_no="", setai_no="") for item in items]
 
 
 async def work_counts(op: Operation) -> dict[str, int]:
