@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from juki import dates
 from story.changes import clerks
 from story.clerk import Clerk, ok
-from story.world import HIRONO, World, proved
+from story.world import HIRONO, NotProved, World, proved
 
 COMMON = ("渡辺", "斎藤", "高橋", "山崎", "浜田", "沢田")
+INITIALS = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワ"
 
 
 def run(world: World) -> dict[str, object]:
@@ -25,8 +27,7 @@ def run(world: World) -> dict[str, object]:
     )
     variants, written = _variants(clerk)
     proved(written or not enough, "渡辺 finds 渡邊 and 渡邉, or another common name its variants")
-    people = variants or broad["hits"]
-    person = next(h for h in people if h["status"] == "resident" and _exact(h["birth"]) and not h["protected"])
+    person = _somebody(clerk, [*variants, *broad["hits"]])
     world.shared["found"] = person["atena_no"]
     ways = _ways(clerk, person)
     for way, query in ways.items():
@@ -43,6 +44,15 @@ def run(world: World) -> dict[str, object]:
         "proved": "かな・異体字・和暦・住所・番号で見つかり、隣の町の住民は見つかりません",
         "ways": list(ways), "variants": written, "cap": len(broad["hits"]),
     }  # fmt: skip
+
+
+def _somebody(clerk: Clerk, hits: list[dict[str, Any]]) -> dict[str, Any]:
+    """A resident to be found by every way; among few people perhaps nobody of these suits, but somebody else does."""
+    others = (hit for kana in INITIALS for hit in find(clerk, kana=kana)["hits"])
+    for hit in chain(hits, others):
+        if hit["status"] == "resident" and _exact(hit["birth"]) and not hit["protected"]:
+            return hit
+    raise NotProved("somebody lives here unprotected and with a known day of birth")
 
 
 def _unknown(stranger: Clerk, person: dict[str, Any]) -> bool:

@@ -55,3 +55,19 @@ async def test_a_rejected_row_is_opened_and_closed_with_a_reason(mover: Browser)
 async def test_who_may_not_review_the_import_sees_no_row(clerk: Browser) -> None:
     """R-1-3.3-PRV-01."""
     assert (await clerk.get("/worklist")).status_code == 403
+
+
+async def test_a_held_row_leads_to_the_row_it_waits_for_and_to_the_way_into_the_register(mover: Browser) -> None:
+    """R-1-2.6-MIG-01: whoever settles a household must not look for its rows among hundreds, nor guess how it comes in."""
+    listed = (await mover.get("/worklist?outcome=held")).text
+    number = re.findall(r"/worklist/(\d+)", listed)[0]
+    page = (await mover.get(f"/worklist/{number}")).text
+    assert "この行が待っている行" in page
+    assert "送付元に直してもらった行だけの抽出データ" in page
+    waited = [n for n in re.findall(r"/worklist/(\d+)", page) if n != number]
+    assert waited
+    cause = text_of((await mover.get(f"/worklist/{waited[0]}")).text)
+    assert "取り込めない" in cause
+    home = re.search(r"世帯番号\s*(\d+)", text_of(page))
+    assert home is not None
+    assert home[1] in cause

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +72,28 @@ async def test_an_extract_that_is_not_as_its_slip_says_is_not_begun(
     assert not rehearsed.balanced
 
 
+@pytest.mark.parametrize("files", [None, [], "names only"])
+async def test_an_extract_whose_slip_counts_no_file_is_not_begun(
+    fleet: Fleet, extracts: dict[str, Path], caller: Callable[..., Caller], tmp_path: Path, files: object
+) -> None:
+    """R-1-2.6-MIG-01: with nothing to compare it balanced, although the last part of a file may not have arrived."""
+    folder = tmp_path / "extract"
+    shutil.copytree(extracts[CODE], folder)
+    path = folder / "extract.json"
+    slip = json.loads(path.read_text(encoding="utf-8"))
+    names = [{"name": file["name"]} for file in slip.pop("files")]
+    if files is not None:
+        slip["files"] = names if files == "names only" else files
+    path.write_text(json.dumps(slip), encoding="utf-8")
+    who = caller("import.run", "import.review", tenant=CODE)
+    with pytest.raises(Invalid) as refused:
+        await imported(fleet, who, folder)
+    assert refused.value.code == "legacy.slip_uncounted"
+    rehearsed, _ = await legacy.dry_run(fleet, who, folder)
+    assert not rehearsed.balanced
+    assert {check.source for check in rehearsed.checks if not check.ok} == {"not counted on the slip"}
+
+
 @pytest.mark.parametrize(("code", "files"), [("072044", ("JUMIN.DAT", "RIREKI.DAT")), ("075418", ("residents.csv",))])
 async def test_an_extract_without_one_resident_is_refused(
     fleet: Fleet,
@@ -114,3 +138,45 @@ def test_a_dry_run_writes_every_row_for_the_sender_and_nothing_that_stands_in_it
     assert len(told) > len(rejected)
     assert all(row["理由"].endswith("。") for row in told)
     assert main([*command, "--dry-run", "--rows", str(tmp_path / "no" / "rows.csv")]) == 3
+
+
+def _pipe(folder: Path) -> str:
+    (folder / "extract.json").unlink()
+    os.mkfifo(folder / "extract.json")
+    return "legacy.source_unreadable"
+
+
+def _huge(folder: Path) -> str:
+    with (folder / "extract.json").open("ab") as file:
+        file.truncate(1 << 31)
+    return "legacy.slip_unreadable"
+
+
+def _header_without_end(folder: Path) -> str:
+    path = folder / "residents.csv"
+    head, rest = path.read_bytes().split(b"\r\n", 1)
+    path.write_bytes(head + b",x" * 5000 + b"\r\n" + rest)
+    return "legacy.not_this_layout"
+
+
+def _column_that_no_row_has(folder: Path) -> str:
+    path = folder / "residents.csv"
+    path.write_bytes(path.read_bytes().replace(b"\r\n", ",余り\r\n".encode(), 1))
+    return "legacy.not_this_layout"
+
+
+@pytest.mark.parametrize("spoil", [_pipe, _huge, _header_without_end, _column_that_no_row_has])
+async def test_what_cannot_be_read_as_a_whole_is_said_at_once(
+    fleet: Fleet,
+    extracts: dict[str, Path],
+    caller: Callable[..., Caller],
+    tmp_path: Path,
+    spoil: Callable[[Path], str],
+) -> None:
+    """R-1-2.6-MIG-01: a slip that is a pipe was waited for, and an import of which no row fitted took nobody and balanced."""
+    folder = tmp_path / "extract"
+    shutil.copytree(extracts[CODE], folder)
+    code = spoil(folder)
+    with pytest.raises(Invalid) as refused:
+        await asyncio.wait_for(legacy.dry_run(fleet, caller("import.run", tenant=CODE), folder), 20)
+    assert refused.value.code == code

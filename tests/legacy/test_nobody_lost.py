@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,6 +195,39 @@ def test_a_table_of_own_characters_that_would_write_a_wrong_name_stops_the_impor
         wreck.judged()
     assert refused.value.code == "legacy.gaiji_table"
     assert ", line " in refused.value.detail
+
+
+@pytest.mark.parametrize("day", ["2099-01-01", "9999-12-31"])
+def test_nobody_comes_in_who_is_not_born_yet(wreck: Wreck, day: str) -> None:
+    """R-1-2.6-MIG-01: a certificate would show a date of birth that the paper cannot have."""
+    rows = wreck.rows(LATEST[wreck.code])
+    rows.set(0, "生年月日", "")
+    rows.set(0, "生年月日西暦", day.replace("-", "") if wreck.code == "072044" else day)
+    rows.save()
+    taken, entries = wreck.judged()
+    assert rows.get(0, "宛名番号") not in taken
+    assert {e.fault.reason for e in entries if e.outcome is Outcome.REJECTED} == {"date.in_future"}
+    assert {e.fault.item for e in entries if e.outcome is Outcome.REJECTED} == {"生年月日"}
+
+
+def test_a_file_that_says_the_same_number_of_everybody_is_judged_in_seconds(
+    whole: dict[str, Path], tmp_path: Path, today: dt.date
+) -> None:
+    """R-1-2.6-MIG-01: every row was compared with all before it, which for a city takes days; nobody is taken, no row lost."""
+    wreck = Wreck(whole["075418"], tmp_path / "075418", "075418", today)
+    rows = wreck.rows("residents.csv")
+    rows.rows = [list(row) for row in rows.rows * 6]
+    kana, number, version = (rows.head.index(title) for title in ("氏名カナ", "宛名番号", "履歴番号"))
+    for n, row in enumerate(rows.rows):
+        row[number], row[version], row[kana] = "0000000000", "1", f"ア{n % 4000}"
+    rows.save()
+    began = time.process_time()
+    taken, entries = wreck.judged()
+    assert time.process_time() - began < 20
+    assert taken == {}
+    told = [e.fault.reason for e in entries if e.file == "residents.csv"]
+    assert len(told) == len(rows.rows)
+    assert set(told) <= {"version.two_contents", "row.duplicate"}
 
 
 def test_the_same_character_twice_with_the_same_meaning_is_no_fault(wreck: Wreck) -> None:

@@ -22,7 +22,7 @@ from juki.access.model import Caller, system
 from juki.audit import operation
 from juki.commands import Commands, legacy_media
 from juki.config import load
-from juki.legacy.model import Entry, Report
+from juki.legacy.model import Entry, Outcome, Report, WorkItem
 from juki.problem import Invalid, Unavailable
 from juki.tenancy import Fleet, read_file
 from juki.texts import text_of
@@ -31,6 +31,10 @@ T = TypeVar("T")
 _PURPOSE: Final = "データ移行"
 _TELL_EVERY_SECONDS: Final = 2.0
 _SHOWN: Final = 20
+_IMPORTS: Final = (
+    "take an extract over; started again it goes on where it stopped. People who were turned away or held back come in with a "
+    "second extract of their whole households, put right by the sender"
+)
 _OUTCOMES: Final = {"rejected": "取り込めない", "held": "保留", "alert": "注意"}
 _DECISIONS: Final = {"resolved": "処理済み", "dismissed": "対応不要"}
 
@@ -42,9 +46,7 @@ def register(commands: Commands) -> None:
     )
     verbs = noun.add_subparsers(title="verbs", metavar="VERB", required=True)
     _generate_arguments(_verb(verbs, "generate", _generate, "write a synthetic incumbent's extract"))
-    _import_arguments(
-        _verb(verbs, "import", _import, "take an extract over; started again it goes on where it stopped")
-    )
+    _import_arguments(_verb(verbs, "import", _import, _IMPORTS))
     legacy_media.register(verbs, _run, _print)
     _tenant(_verb(verbs, "report", _report, "how the newest import came out"))
     listed = _verb(verbs, "worklist", _worklist, "rows an import turned away, held back or marked")
@@ -171,11 +173,15 @@ def _worklist(options: argparse.Namespace) -> int:
     lines = [f"残り: {left or 'ありません。'}"]
     lines += [
         f"{i.entry_no}  {_OUTCOMES[i.outcome.value]}  {i.file}:{i.line}  {i.item or '(行)'}  {i.reason}  {i.value_class}"
-        f"{'  ' + _DECISIONS[i.decision] if i.decision else ''}"
+        f"{'  ' + _DECISIONS[i.decision] if i.decision else '  登録あり' if _arrived(i) else ''}"
         for i in items
     ]
     _print(options, {"open": counts, "items": items}, "\n".join(lines))
     return 0
+
+
+def _arrived(item: WorkItem) -> bool:
+    return item.arrived and item.outcome is not Outcome.ALERT
 
 
 def _decide(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from juki.console import clerks, kept, words
 from juki.console.form import Field, Form
 from juki.console.page import go, render
 from juki.console.table import Cell, Table
-from juki.legacy.model import WorkItem
+from juki.legacy.model import Outcome, WorkItem
 from juki.problem import Conflict, Invalid
 from juki.tenancy import Fleet
 from juki.web import AnyRequest, form_of, route, text_of
@@ -35,6 +35,10 @@ CLASSES: Final = {
     "wide": "全角文字",
     "mixed": "混在",
 }
+WAY: Final = (
+    "登録するには、送付元に直してもらった行だけの抽出データ（世帯全員のすべての履歴）を受け取り、もう一度取り込みます。"
+    "宛名番号と世帯番号は、それまでほかの人に払い出しません。"
+)
 _PAGE: Final = 100
 _FIELDS: Final = (
     Field(name="outcome", label="区分", kind="select", options=OUTCOMES, width="s"),
@@ -145,12 +149,16 @@ async def _row(
         "said": [
             ("区分", dict(OUTCOMES).get(item.outcome, item.outcome)),
             ("ファイルと行", f"{item.file}　{item.line}行目"),
+            ("宛名番号", item.atena_no),
+            ("世帯番号", item.setai_no),
             ("項目", item.item),
             ("値の種類", _class(item.value_class)),
             ("理由", text_of(item.reason, 422)),
-            ("状態", DECISIONS.get(item.decision, item.decision)),
+            ("状態", _state(item)),
             ("処理した職員", f"{named[item.decided_by]}　{words.instant(item.decided_at)}" if item.decided_by else ""),
         ],
+        "waits_for": [(str(one.entry_no), _waited(one)) for one in opened.waits_for],
+        "way": "" if item.decision else _way(item),
         "cells": opened.cells,
         "open": not item.decision,
         "form": form,
@@ -172,8 +180,28 @@ def _line(item: WorkItem) -> list[str | Cell]:
         item.item,
         _class(item.value_class),
         text_of(item.reason, 422),
-        DECISIONS.get(item.decision, item.decision),
+        _state(item),
     ]
+
+
+def _state(item: WorkItem) -> str:
+    """未処理 and so on; of an open row whether its person is in the register by now."""
+    arrived = item.arrived and not item.decision and item.outcome is not Outcome.ALERT
+    return "登録あり（未処理）" if arrived else DECISIONS.get(item.decision, item.decision)
+
+
+def _waited(item: WorkItem) -> str:
+    named = f"（{item.item}）" if item.item else ""
+    return f"{item.file}　{item.line}行目{named}　{text_of(item.reason, 422)}"
+
+
+def _way(item: WorkItem) -> str:
+    """How whoever waits gets into the register."""
+    if item.outcome is Outcome.ALERT:
+        return "この行は取り込まれています。内容を確かめ、必要なら誤記修正をしてから、処理を記録してください。"
+    if item.arrived:
+        return "この宛名番号の人は、すでに登録されています。登録の内容を確かめてから、処理を記録してください。"
+    return WAY
 
 
 def _class(value_class: str) -> str:

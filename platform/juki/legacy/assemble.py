@@ -270,6 +270,8 @@ class ResidentRows:
     def _consistent(self, record: Record, faults: list[Fault]) -> None:
         """Items that only make sense together."""
         title = self._items
+        if record.basic is not None and ordering_day(record.basic.birth) > self._today:
+            faults.append(Fault(title["basic.birth"], "date.in_future"))
         if record.kind is Kind.FOREIGN and (record.foreigner is None or not record.foreigner.nationality):
             faults.append(Fault(title.get("foreigner.nationality", "foreigner"), "item.missing", "empty"))
         if record.kind is Kind.JAPANESE and record.domicile is None:

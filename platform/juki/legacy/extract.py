@@ -24,6 +24,7 @@ from juki.problem import Invalid, Misconfigured
 
 SLIP_NAME: Final = "extract.json"
 _BOM: Final = b"\xef\xbb\xbf"
+_SLIP_MOST_BYTES: Final = 1 << 20
 _PROBE_ROWS: Final = 100
 _HASH_BLOCK: Final = 1 << 20
 _FORGET_EVERY_BYTES: Final = 1 << 25
@@ -58,10 +59,11 @@ class SourceFile:
         self._parsed_at, self._parsed = -1, list[str]()
         if self.is_csv:
             self._read_header()
+            self._probe(f"the {self.width} columns of the header")
         else:
             _check_apart(spec)
             self._cut = self.cutter([(field.at, field.width) for field in spec.fields])
-            self._probe()
+            self._probe(f"{spec.length} bytes")
 
     def close(self) -> None:
         """Let go of the file."""
@@ -196,8 +198,14 @@ class SourceFile:
         if header is None:
             raise Invalid("legacy.empty_file", f"{self.name} is empty", remedy="ask the sender for the file again")
         _, start, end = header
+        if end - start > self.layout.max_line_bytes:
+            raise Invalid(
+                "legacy.not_this_layout",
+                f"{self.name}: the header is longer than {self.layout.max_line_bytes} bytes",
+                remedy="name the layout of this extract, and check that the lines of the file end with a line feed",
+            )
         try:
-            titles = _parse(self.raw(start, min(end, start + self.layout.max_line_bytes)).decode(self.encoding))
+            titles = _parse(self.raw(start, end).decode(self.encoding))
         except (UnicodeDecodeError, csv.Error):
             raise Invalid(
                 "legacy.wrong_encoding",
@@ -224,10 +232,10 @@ class SourceFile:
         self._first = following + 1 if following >= 0 else self.size
         self._first_line = 2
 
-    def _probe(self) -> None:
+    def _probe(self, wanted: str) -> None:
         """Refuse a file of which not one of the first rows fits: that is another layout or encoding, not a few faults."""
         seen = 0
-        for row in self._fixed_rows():
+        for row in self.rows():
             if not row.problem:
                 return
             seen += 1
@@ -236,7 +244,7 @@ class SourceFile:
         if seen:
             raise Invalid(
                 "legacy.not_this_layout",
-                f"{self.name}: no row of the first {seen} has {self.spec.length} bytes",
+                f"{self.name}: no row of the first {seen} has {wanted}",
                 remedy="name the layout of this extract; a file changed from cp932 to another encoding does not fit",
             )
 
@@ -339,6 +347,15 @@ def read_slip(folder: Path) -> Slip:
     """送付票 of an extract; Invalid `legacy.slip_*` where it is missing or does not read."""
     path = folder / SLIP_NAME
     try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # as with the files: a pipe would be waited for without end
+            raise _unreadable(path, "not a file")
+        if found.st_size > _SLIP_MOST_BYTES:
+            raise Invalid(
+                "legacy.slip_unreadable",
+                f"{path} is larger than {_SLIP_MOST_BYTES} bytes and no sender's slip",
+                remedy="copy it from the medium again; if it still does not read, ask the sender for a new one",
+            )
         return msgspec.json.decode(path.read_bytes(), type=Slip)
     except FileNotFoundError:
         raise Invalid(

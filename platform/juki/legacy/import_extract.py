@@ -14,13 +14,13 @@ import msgspec
 from juki.access.model import Caller
 from juki.audit import operation
 from juki.dates import today_in_japan
+from juki.legacy import apart, numbering, reconcile
 from juki.legacy import layout as layouts
-from juki.legacy import numbering, reconcile
 from juki.legacy.layout import Layout
 from juki.legacy.media import insist_on_medium
 from juki.legacy.model import Counts, Entry, Report
 from juki.legacy.plan import DIGEST_FORMAT, Plan, Progress
-from juki.legacy.store import ledger
+from juki.legacy.store import here, ledger
 from juki.legacy.store.ledger import Run, RunRow
 from juki.legacy.workers import Task, worth, write_together
 from juki.legacy.writing import at_full_speed, write_chunks
@@ -61,14 +61,16 @@ async def run_import(
     write, 0 for as many as the extract is worth on this machine.
 
     Raises Invalid `legacy.*` for an extract that cannot be read as a whole, Misconfigured `legacy.layout_*`, Conflict
-    `legacy.running`, `legacy.already_imported` or `legacy.already_there`, Unavailable where database or keys are gone.
+    `legacy.running`, `legacy.already_imported`, `legacy.already_there` or `legacy.held_already`, Unavailable where database or keys are gone.
     Rows at fault raise nothing: they are on the work list and in the report.
     """
     tenant = await fleet.tenant(caller.tenant)
     with _opened(fleet, tenant, folder, layout) as plan:
         started = time.monotonic()
         await asyncio.to_thread(_insist_on_slip, plan)
-        run = await _register(fleet, caller, plan, medium or plan.source.slip.medium)
+        source = await asyncio.to_thread(plan.source.digest)
+        await _insist_on_apart(fleet, caller, plan, source)
+        run = await _register(fleet, caller, plan, source, medium or plan.source.slip.medium)
         await asyncio.to_thread(_write_all, fleet, tenant, plan, run, workers or worth(plan.rows), progress, started)
         await asyncio.to_thread(numbering.beyond_imported, fleet, tenant)
         found = await asyncio.to_thread(_compare, fleet, tenant, plan, run)
@@ -118,6 +120,12 @@ def _insist_on_slip(plan: Plan) -> None:
     differing = [check for check in reconcile.as_sent(plan).checks if not check.ok]
     if differing:
         first = differing[0]
+        if [check.source for check in differing] == [reconcile.NOT_COUNTED] * len(plan.source.files):
+            raise Invalid(
+                "legacy.slip_uncounted",
+                f"{first.name}: {first.source} ({len(differing)} such)",
+                remedy="ask the sender for a slip that gives rows, bytes or SHA-256 of every file",
+            )
         raise Invalid(
             "legacy.slip_differs",
             f"{first.name}: the slip says {first.source}, found {first.stored} ({len(differing)} such)",
@@ -125,11 +133,24 @@ def _insist_on_slip(plan: Plan) -> None:
         )
 
 
-async def _register(fleet: Fleet, caller: Caller, plan: Plan, medium: str) -> Run:
+async def _insist_on_apart(fleet: Fleet, caller: Caller, plan: Plan, source: str) -> None:
+    """An extract that was not begun yet brings nothing that a register with people in it holds already."""
+    async with operation(fleet, caller, "legacy.import", purpose=PURPOSE, right="import.run", write=False) as op:
+        known = await ledger.find_run(op, source, plan.layout.digest)
+        op.fact(rows=plan.rows)
+        if known is not None or not await here.anything(op):
+            return
+        await apart.insist_on_nobody_known(op, plan)
+    brought = await asyncio.to_thread(apart.Brought, plan)
+    async with operation(fleet, caller, "legacy.import", purpose=PURPOSE, right="import.run", write=False) as op:
+        op.fact(rows=plan.rows)
+        await apart.insist_on_nothing_shared(op, plan, brought)
+
+
+async def _register(fleet: Fleet, caller: Caller, plan: Plan, source: str, medium: str) -> Run:
     """The run of this extract: a new one, or the one that was interrupted."""
     if not medium:
         raise Invalid("legacy.medium_missing", "the extract came on no registered medium", remedy="use --medium")
-    source = await asyncio.to_thread(plan.source.digest)
     async with operation(fleet, caller, "legacy.import", purpose=PURPOSE, right="import.run") as op:
         run = await ledger.find_run(op, source, plan.layout.digest)
         if run is not None and run.ended:

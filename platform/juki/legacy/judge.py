@@ -7,6 +7,7 @@ without its head, or a history with a hole, would be worse than one that waits o
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
@@ -71,14 +72,18 @@ class Judge:
             if whole:
                 verdict.taken += rows
             else:
-                verdict.entries += [_entry(Outcome.HELD, t.place, Fault("", HELD_HOUSEHOLD)) for t in rows]
+                verdict.entries += [_held(t, HELD_HOUSEHOLD) for t in rows]
         if not whole:
             verdict.entries = [e for e in verdict.entries if e.outcome is not Outcome.ALERT]
+        setai_no = unit.setai_no or self._survey.persons[unit.persons[0]].setai_no
+        verdict.entries = [msgspec.structs.replace(e, setai_no=setai_no) for e in verdict.entries]
         return verdict
 
     def row_fault(self, row: int) -> Entry:
         """A row that the survey turned away."""
-        return _entry(Outcome.REJECTED, self._survey.place(row), self._survey.faults[row])
+        atena_no, setai_no = self._survey.told(row)
+        entry = _entry(Outcome.REJECTED, self._survey.place(row), self._survey.faults[row], atena_no)
+        return msgspec.structs.replace(entry, setai_no=setai_no)
 
     # --- one person -----------------------------------------------------------------------------------------------
 
@@ -89,49 +94,49 @@ class Judge:
         bad: list[Entry] = []
         alerts: list[Entry] = []
         for row in person.rows:
-            self._version(row, good, bad, alerts)
+            self._version(atena_no, row, good, bad, alerts)
         good.sort(key=lambda t: t.version_no)
         self._numbering(person, good, bad)
         if person.waits and not bad:
-            bad += [_entry(Outcome.HELD, t.place, Fault("", person.waits)) for t in good]
+            bad += [_held(t, person.waits) for t in good]
             good.clear()
         notes = self._notes(atena_no, good, bad)
         measures = self._measures(atena_no, bad, alerts)
         if bad:
             entries += bad
-            entries += [_entry(Outcome.HELD, t.place, Fault("", HELD_PERSON)) for t in [*good, *notes, *measures]]
+            entries += [_held(t, HELD_PERSON) for t in [*good, *notes, *measures]]
             return None
         entries += alerts
         return [*_in_time(good), *notes, *measures]
 
-    def _version(self, row: int, good: list[Taken], bad: list[Entry], alerts: list[Entry]) -> None:
+    def _version(self, atena_no: str, row: int, good: list[Taken], bad: list[Entry], alerts: list[Entry]) -> None:
         place = self._survey.place(row)
         rows = self._residents[place.file.name]
         incoming = rows.read(place.start, place.end)
         if incoming is not None:
             record = incoming.record
             for path, number in _held_once(record):
-                if number in self._survey.shared_numbers[path]:
+                if self._survey.shared(path, number):
                     fault = Fault(rows.reader.titles[path], HELD_ONCE[path], value_class(number))
-                    bad.append(_entry(Outcome.REJECTED, place, fault))
+                    bad.append(_entry(Outcome.REJECTED, place, fault, atena_no))
                     return
             good.append(
                 Taken(row=row, place=place, atena_no=record.atena_no, version_no=record.version_no, incoming=incoming)
             )
-            alerts += [_entry(Outcome.ALERT, place, alert) for alert in rows.reader.alerts]
+            alerts += [_entry(Outcome.ALERT, place, alert, atena_no) for alert in rows.reader.alerts]
         else:
-            bad.append(_entry(Outcome.REJECTED, place, rows.reader.faults[0]))
+            bad.append(_entry(Outcome.REJECTED, place, rows.reader.faults[0], atena_no))
 
     def _numbering(self, person: Person, good: list[Taken], bad: list[Entry]) -> None:
         """履歴番号 run from 1 without a hole and without a second content under one number."""
         numbers = [t.version_no for t in good]
         if len(set(numbers)) != len(numbers):
-            twice = {n for n in numbers if numbers.count(n) > 1}
-            for taken in [t for t in good if t.version_no in twice]:
-                bad.append(_entry(Outcome.REJECTED, taken.place, Fault("", "version.two_contents")))
-                good.remove(taken)
+            twice = {number for number, times in Counter(numbers).items() if times > 1}
+            fault = Fault("", "version.two_contents")
+            bad += [_entry(Outcome.REJECTED, t.place, fault, t.atena_no) for t in good if t.version_no in twice]
+            good[:] = [t for t in good if t.version_no not in twice]
         elif not bad and numbers != list(range(1, len(numbers) + 1)):
-            bad += [_entry(Outcome.HELD, t.place, Fault("", "version.gap")) for t in good]
+            bad += [_held(t, "version.gap") for t in good]
             good.clear()
 
     def _notes(self, atena_no: str, good: list[Taken], bad: list[Entry]) -> list[Taken]:
@@ -140,13 +145,14 @@ class Judge:
             place = self._survey.place(row)
             note = self._read_note(place)
             if isinstance(note, Fault):
-                bad.append(_entry(Outcome.REJECTED, place, note))
+                bad.append(_entry(Outcome.REJECTED, place, note, atena_no))
                 continue
             version_no, kind, text = note
             position = next((n for n, t in enumerate(good) if t.version_no == version_no), None)
             if position is None:
                 outcome = Outcome.HELD if bad else Outcome.REJECTED
-                bad.append(_entry(outcome, place, Fault("", HELD_PERSON if bad else "note.unknown_version")))
+                fault = Fault("", HELD_PERSON if bad else "note.unknown_version")
+                bad.append(_entry(outcome, place, fault, atena_no))
                 continue
             good[position] = _with_note(good[position], kind, text)
             taken.append(Taken(row=row, place=place, atena_no=atena_no, version_no=version_no))
@@ -159,9 +165,9 @@ class Judge:
             rows = self._support[place.file.name]
             measure = rows.read(place.start, place.end)
             if measure is None:
-                bad.append(_entry(Outcome.REJECTED, place, rows.reader.faults[0]))
+                bad.append(_entry(Outcome.REJECTED, place, rows.reader.faults[0], atena_no))
                 continue
-            alerts += [_entry(Outcome.ALERT, place, alert) for alert in rows.reader.alerts]
+            alerts += [_entry(Outcome.ALERT, place, alert, atena_no) for alert in rows.reader.alerts]
             taken.append(Taken(row=row, place=place, atena_no=atena_no, version_no=0, measure=measure))
         return taken
 
@@ -211,14 +217,15 @@ class Judge:
             for taken in rows:
                 title = self._residents[taken.place.file.name].reader.titles[path] if taken.row == latest else ""
                 fault = Fault(title, reason) if taken.row == latest else Fault("", HELD_PERSON)
-                entries.append(_entry(Outcome.REJECTED if taken.row == latest else Outcome.HELD, taken.place, fault))
+                outcome = Outcome.REJECTED if taken.row == latest else Outcome.HELD
+                entries.append(_entry(outcome, taken.place, fault, atena_no))
         return set(persons)
 
     @staticmethod
     def _hold(
         own: dict[str, list[Taken] | None], entries: list[Entry], persons: Sequence[str], reason: str
     ) -> set[str]:
-        entries += [_entry(Outcome.HELD, taken.place, Fault("", reason)) for a in persons for taken in own[a] or ()]
+        entries += [_held(taken, reason) for a in persons for taken in own[a] or ()]
         return set(persons)
 
 
@@ -232,8 +239,13 @@ def _held_once(record: Record) -> Iterator[tuple[str, str]]:
         yield "foreigner.card_number", record.foreigner.card_number
 
 
-def _entry(outcome: Outcome, place: Place, fault: Fault) -> Entry:
-    return Entry(outcome=outcome, file=place.file.name, line=place.line, fault=fault, raw=place.raw())
+def _held(taken: Taken, reason: str) -> Entry:
+    return _entry(Outcome.HELD, taken.place, Fault("", reason), taken.atena_no)
+
+
+def _entry(outcome: Outcome, place: Place, fault: Fault, atena_no: str) -> Entry:
+    name, line, raw = place.file.name, place.line, place.raw()
+    return Entry(outcome=outcome, file=name, line=line, fault=fault, raw=raw, atena_no=atena_no)
 
 
 def _with_note(taken: Taken, kind: str, text: str) -> Taken:

@@ -75,6 +75,8 @@ class Entry(Personal, frozen=True, kw_only=True):
     line: int
     fault: Fault
     raw: bytes
+    atena_no: str = ""  # whose row it is, as far as it tells
+    setai_no: str = ""
 
 
 class Slip(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,10 +203,14 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
     decision: str = ""  # "" open, "resolved" or "dismissed"
     decided_by: str = ""
     decided_at: dt.datetime | None = None
+    atena_no: str = ""  # whose row it is, in an opened row only; empty where it does not tell
+    setai_no: str = ""
+    arrived: bool = False  # that person is in the register by now
 
 
 class OpenRow(Personal, frozen=True, kw_only=True):
     """作業一覧の行の中身: the row as it came, cut into items, for the clerk who puts it right."""
 
     item: WorkItem
+    waits_for: tuple[WorkItem, ...]  # of a held row: the rejected rows of the same person, else of the same household
     cells: tuple[tuple[str, str], ...]  # item name, text as far as it could be read

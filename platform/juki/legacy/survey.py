@@ -8,7 +8,9 @@ same chunks. Memory: a few hundred bytes a person.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +25,8 @@ RESIDENTS_PER_CHUNK: Final = 2000
 ROWS_PER_CHUNK: Final = 10_000
 _FORGET_EVERY_ROWS: Final = 16_384
 _COUNT_DIGITS: Final = 9
+_ROWS_COMPARED: Final = 64
+_SMALL_DIGITS: Final = 18
 NO_LATEST: Final = "held.no_latest"
 HELD_PERSON: Final = "held.person"
 HELD_ONCE: Final = {
@@ -49,7 +53,7 @@ class Place(msgspec.Struct, frozen=True):
 class Person(msgspec.Struct, gc=False):
     """What the survey knows of one person: rows by version, and the keys of the latest."""
 
-    rows: tuple[int, ...]
+    rows: tuple[int, ...] | list[int]  # a list where there are more than anybody has
     version_no: int
     latest: int
     setai_no: str
@@ -66,6 +70,35 @@ class HouseholdNote(msgspec.Struct):
     head_atena_no: str
     declared: int
     members: list[str] = []
+
+
+class _Carried:
+    """Numbers of one kind and whose they are, a few bytes each: a city has a million. Sorted once all are in."""
+
+    def __init__(self) -> None:
+        self._numbers, self._persons = array("Q"), array("I")
+
+    def add(self, number: str, person: int) -> None:
+        """A row of this person carries the number; `person` is the first row of theirs."""
+        self._numbers.append(_small(number))
+        self._persons.append(person)
+
+    def by_several(self) -> set[int]:
+        """Numbers that more than one person carries; only `in` may be asked afterwards."""
+        numbers, persons = self._numbers, self._persons
+        shared, last = set[int](), -1
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        for at in order:
+            if last >= 0 and numbers[at] == numbers[last] and persons[at] != persons[last]:
+                shared.add(numbers[at])
+            last = at
+        self._numbers, self._persons = array("Q", map(numbers.__getitem__, order)), array("I")
+        return shared
+
+    def __contains__(self, number: str) -> bool:
+        wanted = _small(number)
+        at = bisect_left(self._numbers, wanted)
+        return at < len(self._numbers) and self._numbers[at] == wanted
 
 
 class Unit(msgspec.Struct, frozen=True):
@@ -91,11 +124,10 @@ class Survey:
         self.loose: list[int] = []  # rows that belong to no unit: stray notes, stray measures, broken rows
         self.stock: list[int] = []
         self.used: list[int] = []
-        self.shared_numbers: dict[str, set[str]] = {
-            path: set() for path in HELD_ONCE
-        }  # carried by more than one person
+        self._shared: dict[str, set[int]] = {path: set() for path in HELD_ONCE}  # carried by more than one person
         self.rows_of_file: dict[str, int] = {}
         self.first_of_kind: dict[str, int] = {}
+        self._bodies: dict[str, set[bytes]] = {}  # 宛名番号 of whoever has very many rows -> digests of them
         self._torn: dict[str, str] = {}  # 宛名番号 as far as a broken row tells it -> why that person waits
         self._walk()
 
@@ -109,6 +141,16 @@ class Survey:
     def span(self, row: int) -> tuple[str, tuple[int, int]]:
         """Name of the file of a row, and where it begins and ends there."""
         return self._files[self._file[row]].name, (self._start[row], self._end[row])
+
+    def told(self, row: int) -> tuple[str, str]:
+        """宛名番号 and 世帯番号 of a row that was turned away, as far as it tells them."""
+        place = self.place(row)
+        raw = place.raw()
+        return _torn_key(place.file, raw, "atena_no"), _torn_key(place.file, raw, "setai_no")
+
+    def shared(self, path: str, number: str) -> bool:
+        """Whether more than one person carries this number, by the path of its item."""
+        return _small(number) in self._shared[path]
 
     def ordinal(self, row: int) -> int:
         """Place of a row among the rows of its kind, from 0."""
@@ -155,11 +197,12 @@ class Survey:
 
     def _walk(self) -> None:
         self._walk_kind("household", self._household)
-        holders: dict[str, dict[str, str]] = {path: {} for path in HELD_ONCE}
-        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, holders))
+        carried = {path: _Carried() for path in HELD_ONCE}
+        self._walk_kind("resident", lambda file, row, keys: self._resident(file, row, keys, carried))
+        self._shared = {path: numbers.by_several() for path, numbers in carried.items()}
         self._walk_kind("notes", lambda _, row, keys: self._belongs(self.notes, row, keys))
         self._walk_kind("support", lambda _, row, keys: self._belongs(self.support, row, keys))
-        held, codes = holders["resident_code.resident_code"], set[str]()
+        held, codes = carried["resident_code.resident_code"], set[str]()
         self._walk_kind("stock", lambda file, row, keys: self._code(file, row, keys, codes, held))
         self._walk_kind("gaiji", lambda _, row, __: self.used.append(row))
         self._mark_incomplete()
@@ -203,7 +246,8 @@ class Survey:
                     self._forget()
                 if row.problem:
                     if kind in {"resident", "support", "notes"}:
-                        self._torn_for(_torn_key(file, row), NO_LATEST if kind == "resident" else HELD_PERSON)
+                        key = _torn_key(file, file.raw(row.start, row.end), "atena_no")
+                        self._torn_for(key, NO_LATEST if kind == "resident" else HELD_PERSON)
                     self._turn_away(number, Fault("", row.problem, f"bytes({row.end - row.start})"))
                 else:
                     take(file, number, keys(row))
@@ -239,7 +283,7 @@ class Survey:
             self.households[setai_no] = HouseholdNote(setai_no, row, keys["head_atena_no"], int(members), [])
             self.used.append(row)
 
-    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], holders: dict[str, dict[str, str]]) -> None:
+    def _resident(self, file: SourceFile, row: int, keys: dict[str, str], carried: dict[str, _Carried]) -> None:
         atena_no, version = keys["atena_no"], keys["version_no"]
         version_no = _counted(version)
         if not atena_no or not version_no:
@@ -248,32 +292,50 @@ class Survey:
             self._turn_away(row, Fault(_title(file, item), "item.missing"))
             return
         person = self.persons.get(atena_no)
-        if person is not None and self._same_version(row, version_no, person):
+        if person is not None and self._same_version(row, atena_no, version_no, person):
             return
-        for path, held in holders.items():
-            number = keys.get(path, "")
-            if number and held.setdefault(number, atena_no) != atena_no:
-                self.shared_numbers[path].add(number)
         if person is None:
             person = self.persons[atena_no] = Person((), 0, row, "", False, False)
-        person.rows += (row,)
+        if isinstance(person.rows, list):
+            person.rows.append(row)
+        else:
+            person.rows += (row,)
+        for path, numbers in carried.items():
+            if number := keys.get(path, ""):
+                numbers.add(number, person.rows[0])
         if version_no > person.version_no:
             person.version_no, person.latest = version_no, row
             household = self.households.get(keys["setai_no"])
             person.setai_no = household.setai_no if household else keys["setai_no"]  # one string for all its members
             person.current, person.head = keys["status"] == Status.RESIDENT.value, keys["is_head"] == "1"
 
-    def _same_version(self, row: int, version_no: int, person: Person) -> bool:
-        """True where this version was there before, byte for byte; another content under its number stays for judging."""
-        if version_no > person.version_no:
-            return False
-        raw = self.place(row).raw()
-        if any(self.place(other).raw() == raw for other in person.rows):
-            self._turn_away(row, Fault("", "row.duplicate", f"bytes({len(raw)})"))
-            return True
-        return False
+    def _same_version(self, row: int, atena_no: str, version_no: int, person: Person) -> bool:
+        """True where this version was there before, byte for byte; another content under its number stays for judging.
 
-    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: Mapping[str, str]) -> None:
+        A column that holds the same 宛名番号 everywhere makes one person of a city: the digests keep that from taking days.
+        """
+        if len(person.rows) >= _ROWS_COMPARED and atena_no not in self._bodies:
+            person.rows = list(person.rows)
+            self._bodies[atena_no] = {self._body(other) for other in person.rows}
+        bodies = self._bodies.get(atena_no)
+        if bodies is not None:
+            body = self._body(row)
+            same = body in bodies
+            bodies.add(body)
+        elif version_no > person.version_no:
+            return False
+        else:
+            raw = self.place(row).raw()
+            same = any(self.place(other).raw() == raw for other in person.rows)
+        if same:
+            place = self.place(row)
+            self._turn_away(row, Fault("", "row.duplicate", f"bytes({place.end - place.start})"))
+        return same
+
+    def _body(self, row: int) -> bytes:
+        return blake2b(self.place(row).raw(), digest_size=16).digest()
+
+    def _code(self, file: SourceFile, row: int, keys: dict[str, str], seen: set[str], held: _Carried) -> None:
         code = keys["resident_code"]
         if code in seen or code in held:
             reason = "row.duplicate" if code in seen else "resident_code.held"
@@ -335,16 +397,25 @@ def _key_reader(layout: Layout, file: SourceFile) -> Callable[[Row], dict[str, s
     return from_fixed
 
 
-def _torn_key(file: SourceFile, row: Row) -> str:
-    """The 宛名番号 of a broken row as far as it can be told; a wrong guess only makes a person wait."""
-    raw = file.raw(row.start, row.end)
-    position = next((n for n, f in enumerate(file.fields) if f.to == "atena_no"), 0)
+def _torn_key(file: SourceFile, raw: bytes, path: str) -> str:
+    """宛名番号 or 世帯番号 of a broken row as far as it can be told, empty where such a row has none; a wrong guess only makes
+    a person wait."""
+    position = next((n for n, f in enumerate(file.fields) if f.to == path), None)
+    if position is None:
+        return ""
     if file.is_csv:
         cells = raw.split(b",", file.width)
         at = file.order[position]
         return cells[at].decode("latin-1").strip(' "') if at < len(cells) else ""
     field = file.fields[position]
     return raw[field.at - 1 : field.at - 1 + field.width].decode("latin-1").strip()
+
+
+def _small(number: str) -> int:
+    """A number in 64 bits: its own value, of one with letters a digest."""
+    if number.isascii() and number.isdigit() and len(number) <= _SMALL_DIGITS:
+        return int(number)
+    return int.from_bytes(blake2b(number.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 def _counted(text: str) -> int | None:

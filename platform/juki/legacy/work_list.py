@@ -10,7 +10,7 @@ import msgspec
 from juki.audit import Operation
 from juki.legacy.cut import cells_of
 from juki.legacy.layout import Layout
-from juki.legacy.model import OpenRow, WorkItem
+from juki.legacy.model import OpenRow, Outcome, WorkItem
 from juki.legacy.store import work
 from juki.problem import Invalid, NotFound, Refused
 
@@ -27,9 +27,9 @@ async def worklist(
     Refused `access.right_missing` without import.review or import.run.
     """
     _need(op)
-    return await work.work_items(
-        op, outcome=outcome, open_only=open_only, after=after, limit=max(1, min(limit, PAGE_MAX))
-    )
+    limit = max(1, min(limit, PAGE_MAX))
+    items = await work.work_items(op, outcome=outcome, open_only=open_only, after=after, limit=limit)
+    return [msgspec.structs.replace(item, atena_no="", setai_no="") for item in items]
 
 
 async def work_counts(op: Operation) -> dict[str, int]:
@@ -51,7 +51,8 @@ async def open_row(op: Operation, entry_no: int) -> OpenRow:
     layout = msgspec.json.decode(layout_found, type=Layout) if layout_found else None
     hidden = frozenset(path for path, right in _GUARDED.items() if not op.caller.may(right))
     op.fact(entry_no=entry_no, my_number=int("my_number.my_number" not in hidden))
-    return OpenRow(item=item, cells=cells_of(raw, item.file, layout, hidden=hidden))
+    waits_for = tuple(await work.waits_for(op, item)) if item.outcome is Outcome.HELD else ()
+    return OpenRow(item=item, waits_for=waits_for, cells=cells_of(raw, item.file, layout, hidden=hidden))
 
 
 async def resolve(op: Operation, entry_no: int, reason: str) -> None:

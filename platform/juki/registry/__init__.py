@@ -37,6 +37,7 @@ from juki.registry.drafting import (
 )
 from juki.registry.find import search
 from juki.registry.home import living_with
+from juki.registry.index import numbers_of
 from juki.registry.loosen import (
     Amended,
     LooseningView,
@@ -70,6 +71,7 @@ from juki.registry.read import current, disclose_everyone, history, household, r
 from juki.registry.reindex import REFILLS, SLOTS
 from juki.registry.settling import ConfirmResult
 from juki.registry.stock import add_codes, awaited_numbers, codes_left
+from juki.registry.store import holders
 
 __all__ = [
     "COPY_COLUMNS",
@@ -112,6 +114,7 @@ __all__ = [
     "hand_back",
     "history",
     "hold_guards",
+    "holders",
     "household",
     "identity_notices",
     "index_columns",
@@ -124,6 +127,7 @@ __all__ = [
     "measure_history",
     "measures_in_force",
     "newest_sync",
+    "numbers_of",
     "open_stored",
     "pack_event",
     "pack_records",

@@ -418,20 +418,22 @@ async def everyone(session: TenantSession) -> dict[str, bool]:
 
 
 async def known_atena_nos(session: TenantSession, numbers: Sequence[str]) -> set[str]:
-    """Of some 宛名番号, those that a resident has or had."""
+    """Of some 宛名番号, those that a resident has or had, or that somebody has who waits on the work list of a migration."""
     rows = await session.fetch(
         "SELECT w.number FROM unnest(%(numbers)s::text[]) AS w(number) WHERE EXISTS "
-        "(SELECT 1 FROM {t}.resident_version v WHERE v.atena_no = w.number)",
+        "(SELECT 1 FROM {t}.resident_version v WHERE v.atena_no = w.number) OR EXISTS "
+        "(SELECT 1 FROM {t}.import_reject r WHERE r.atena_no = w.number AND r.atena_no <> '')",
         {"numbers": list(numbers)},
     )
     return {row[0] for row in rows}
 
 
 async def known_setai_nos(session: TenantSession, numbers: Sequence[str]) -> set[str]:
-    """Of some 世帯番号, those that a household has or had."""
+    """Of some 世帯番号, those that a household has or had, or that one has which waits on the work list of a migration."""
     rows = await session.fetch(
         "SELECT w.number FROM unnest(%(numbers)s::text[]) AS w(number) WHERE EXISTS "
-        "(SELECT 1 FROM {t}.resident_version v WHERE v.setai_no = w.number)",
+        "(SELECT 1 FROM {t}.resident_version v WHERE v.setai_no = w.number) OR EXISTS "
+        "(SELECT 1 FROM {t}.import_reject r WHERE r.setai_no = w.number AND r.setai_no <> '')",
         {"numbers": list(numbers)},
     )
     return {row[0] for row in rows}

@@ -33,7 +33,19 @@ from juki.vault import TenantRing
 Rows = list[tuple[object, ...]]
 
 _ORIGINAL: Final = ("original_no", "run_no", "file", "line", "atena_no", "version_no", "raw_sealed")
-_REJECT: Final = ("entry_no", "run_no", "outcome", "file", "line", "item", "value_class", "reason", "raw_sealed")
+_REJECT: Final = (
+    "entry_no",
+    "run_no",
+    "outcome",
+    "file",
+    "line",
+    "item",
+    "value_class",
+    "reason",
+    "atena_no",
+    "setai_no",
+    "raw_sealed",
+)
 _MEASURE: Final = ("measure_no", "version_no", "state", "ends_on", "known_from", "entered_by", "measure_sealed")
 _STOCK: Final = ("stock_no", "added_at", "added_by", "code_sealed")
 _SUBJECT: Final = ("subject_fp", "measure_no")
@@ -53,11 +65,12 @@ TYPES: Final[dict[str, tuple[str, ...]]] = {
     "support_subject_b": ("bytea", "int8"),
     "resident_code_stock": ("int8", "timestamptz", "text", "bytea"),
     "import_original": ("int8", "int8", "text", "int4", "text", "int4", "bytea"),
-    "import_reject": ("int8", "int8", "text", "text", "int4", "text", "text", "text", "bytea"),
+    "import_reject": ("int8", "int8", "text", "text", "int4", *["text"] * 5, "bytea"),
 }
 _LINE_BITS: Final = 32
 _FILE_BITS: Final = 8
 _ENTRY_BITS: Final = 20
+_OWN_NUMBER_MOST: Final = 10  # 住民票コード have eleven digits, 個人番号 twelve
 
 
 class ReadyChunk(NamedTuple):
@@ -255,8 +268,20 @@ def _rejects(ring: TenantRing, run: Run, first: int, entries: Sequence[Entry]) -
     numbers = [first | position for position in range(len(entries))]
     raw = [shorten(entry.raw) for entry in entries]
     sealed = ring.seal_column("import_reject", "raw", _places(ring, numbers), raw)
-    shown = [(e.outcome.value, e.file, e.line, e.fault.item, e.fault.value_class, e.fault.reason) for e in entries]
+    shown = [
+        (
+            *(e.outcome.value, e.file, e.line, e.fault.item, e.fault.value_class, e.fault.reason),
+            *(_own_number(e.atena_no), _own_number(e.setai_no)),
+        )
+        for e in entries
+    ]
     return (numbers, [run.run_no] * len(entries), *by_column(shown), sealed) if entries else ()
+
+
+def _own_number(text: str) -> str:
+    """An in-house number to stand in plain sight; empty for what a row that is out of place may show instead of one."""
+    short = text.isascii() and text.isdigit() and len(text) <= _OWN_NUMBER_MOST
+    return text if short else ""
 
 
 def _places(ring: TenantRing, numbers: Sequence[int]) -> list[bytes]:

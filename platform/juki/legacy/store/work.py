@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final, LiteralString
+
 from juki.audit import Operation
 from juki.legacy.model import Outcome, WorkItem
 from juki.legacy.original import restore
 from juki.problem import Conflict
+
+_ITEMS: Final[LiteralString] = (
+    "SELECT r.entry_no, r.run_no, r.outcome, r.file, r.line, r.item, r.value_class, r.reason, coalesce(d.decision, ''), "
+    "coalesce(d.decided_by, ''), d.decided_at, r.atena_no, r.setai_no, r.atena_no <> '' AND EXISTS (SELECT 1 FROM "
+    "{t}.resident_version v WHERE v.atena_no = r.atena_no) FROM {t}.import_reject r LEFT JOIN {t}.import_decision d "
+    "ON d.entry_no = r.entry_no "
+)
+_WAITS_FOR_MOST: Final = 50
 
 
 async def work_items(
@@ -13,29 +24,51 @@ async def work_items(
 ) -> list[WorkItem]:
     """Rows of the work list in order; `outcome` empty for all, `entry_no` for one."""
     rows = await op.session.fetch(
-        "SELECT r.entry_no, r.run_no, r.outcome, r.file, r.line, r.item, r.value_class, r.reason, d.decision, d.decided_by, "
-        "d.decided_at FROM {t}.import_reject r LEFT JOIN {t}.import_decision d ON d.entry_no = r.entry_no "
-        "WHERE r.entry_no > %(after)s AND (%(entry_no)s = 0 OR r.entry_no = %(entry_no)s) "
+        _ITEMS + "WHERE r.entry_no > %(after)s AND (%(entry_no)s = 0 OR r.entry_no = %(entry_no)s) "
         "AND (%(outcome)s = '' OR r.outcome = %(outcome)s) AND (NOT %(open_only)s OR d.entry_no IS NULL) "
         "ORDER BY r.entry_no LIMIT %(limit)s",
         {"after": after, "entry_no": entry_no, "outcome": outcome, "open_only": open_only, "limit": limit},
     )
-    return [
-        WorkItem(
-            entry_no=row[0],
-            run_no=row[1],
-            outcome=Outcome(row[2]),
-            file=row[3],
-            line=row[4],
-            item=row[5],
-            value_class=row[6],
-            reason=row[7],
-            decision=row[8] or "",
-            decided_by=row[9] or "",
-            decided_at=row[10],
+    return list(map(_item, rows))
+
+
+async def waits_for(op: Operation, item: WorkItem) -> list[WorkItem]:
+    """The rows turned away of the same person in the same run; where there is none, those of the same household."""
+    for column, number in (("atena_no", item.atena_no), ("setai_no", item.setai_no)):
+        rows = await op.session.fetch(
+            _ITEMS + "WHERE r.run_no = %(run_no)s AND r.outcome = 'rejected' AND %(number)s <> '' AND r.entry_no <> "
+            "%(entry_no)s AND %(number)s = CASE %(column)s WHEN 'atena_no' THEN r.atena_no ELSE r.setai_no END "
+            "ORDER BY r.entry_no LIMIT %(limit)s",
+            {
+                "run_no": item.run_no,
+                "entry_no": item.entry_no,
+                "column": column,
+                "number": number,
+                "limit": _WAITS_FOR_MOST,
+            },
         )
-        for row in rows
-    ]
+        if rows:
+            return list(map(_item, rows))
+    return []
+
+
+def _item(row: Sequence[Any]) -> WorkItem:
+    return WorkItem(
+        entry_no=row[0],
+        run_no=row[1],
+        outcome=Outcome(row[2]),
+        file=row[3],
+        line=row[4],
+        item=row[5],
+        value_class=row[6],
+        reason=row[7],
+        decision=row[8],
+        decided_by=row[9],
+        decided_at=row[10],
+        atena_no=row[11],
+        setai_no=row[12],
+        arrived=row[13],
+    )
 
 
 async def work_counts(op: Operation) -> dict[str, int]:
