@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from juki import audit
 from juki.commands import Commands
 from juki.config import load
 from juki.tenancy import (
@@ -53,6 +54,7 @@ _CHECKED: Final = {
     "home and directory agree": "団体側の設定と台帳の一致",
     "revisions": "スキーマの版",
     "running numbers": "番号の払出し位置",
+    "log and its witness": "証跡と控えの一致",
 }
 
 
@@ -111,7 +113,8 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     config = load(os.environ)
     with connect(config, "deploy") as deploy:
-        findings = check(deploy, kms_of(config), options.code)
+        copy = audit.witness_in(config).newest_copy(options.code)
+        findings = check(deploy, kms_of(config), options.code, witnessed=copy)
     text = "\n".join(
         f"{'異常' if f.fault else '正常'}  {_CHECKED[f.what]}{': ' + f.fault if f.fault else ''}" for f in findings
     )
