@@ -21,6 +21,7 @@ import typst
 from fontTools.ttLib import TTFont
 
 from juki import letters
+from juki.config import load
 from juki.problem import Invalid, JukiError, Misconfigured
 
 FONT_FILE: Final = "ipamjm.ttf"
@@ -35,13 +36,12 @@ _NO_GLYPH: Final = "paper.glyph_missing"
 
 
 def font_dirs(env: Mapping[str, str] | None = None) -> tuple[Path, ...]:
-    """Where fonts are looked for, best first: JUKI_FONT_DIR, JUKI_HOME/fonts (default ./.juki/fonts), the same of the
-    checkout this code runs from (where `scripts/setup` puts them), the system's.
+    """Where fonts are looked for, best first: the setting `font_dir`, `home`/fonts (default ./.juki/fonts), the same of the
+    checkout this code runs from (where `scripts/setup` puts them), the system's. Settings are those of `juki.config`.
     """
-    given = os.environ if env is None else env
-    named = given.get("JUKI_FONT_DIR", "")
-    home = Path(given.get("JUKI_HOME", "") or ".juki") / "fonts"
-    return (*((Path(named),) if named else ()), home, _CHECKOUT / ".juki" / "fonts", Path("/usr/share/fonts"))
+    config = load(os.environ if env is None else env)
+    named = (Path(config.font_dir),) if config.font_dir else ()
+    return (*named, config.home_path / "fonts", _CHECKOUT / ".juki" / "fonts", Path("/usr/share/fonts"))
 
 
 def find_font(dirs: tuple[Path, ...] | None = None) -> Path:

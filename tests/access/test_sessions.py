@@ -118,6 +118,16 @@ async def test_five_failures_lock_the_account_for_a_time(town: Town) -> None:
     assert [step[0] for step in steps].count("locked") == 1
 
 
+async def test_a_lock_made_while_the_clock_ran_a_year_ahead_ends_with_it(town: Town) -> None:
+    """R-A-3.3-AUT-01: no code fits a wrong clock, so everybody who tried was locked out until the day it had shown."""
+    town.later(days=365)
+    for _ in range(5):
+        assert await code_of(town.sign_in("sato.m", password="guess")) == "access.login_failed"
+    assert await code_of(town.sign_in("sato.m")) == "access.locked"
+    town.later(days=-365)
+    assert await code_of(town.sign_in("sato.m")) == ""
+
+
 async def test_parallel_guesses_are_counted_one_by_one(town: Town) -> None:
     """R-A-3.3-AUT-01: a hundred hands guess no more often than one."""
     typed = town.login("sato.m", password="guess")

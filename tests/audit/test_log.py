@@ -19,7 +19,7 @@ from juki.access.model import Caller, NotSignedIn
 from juki.audit import log_store, merkle, verifier, witness
 from juki.audit.log_store import LeafRow
 from juki.problem import Conflict, JukiError, Refused, Unavailable
-from juki.tenancy import Fleet
+from juki.tenancy import Fleet, check, connect
 from juki.vault import DoesNotOpen
 
 IWAKI, HIRONO = "072044", "075418"
@@ -350,6 +350,62 @@ async def test_a_log_cut_back_is_noticed_at_the_next_copy(fresh_fleet: Fleet, ca
     assert noticed.value.code == "audit.witness_differs"
 
 
+async def test_a_log_put_back_to_an_older_state_is_noticed_after_it_has_grown_past_the_witness(
+    fresh_fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """R-A-3.3-LOG-01, -03: what was restored from a backup is another history; it is said however long it goes on, also by `juki tenant check`."""
+    await work(fresh_fleet, caller("resident.read"))
+    backup = await audit.witnessed_checkpoint(fresh_fleet, IWAKI)
+    await work(fresh_fleet, caller("resident.read"))
+    lost = await audit.witnessed_checkpoint(fresh_fleet, IWAKI)
+    with psycopg.connect(fresh_fleet.config.dsn_deploy) as owner:
+        owner.execute("DELETE FROM t072044.audit_checkpoint WHERE size > %s", (backup.size,))
+        owner.execute("DELETE FROM t072044.audit_leaf WHERE leaf_no >= %s", (backup.size,))
+        owner.execute("DELETE FROM t072044.audit_row r WHERE NOT EXISTS (SELECT FROM t072044.audit_leaf l"
+                      " WHERE (l.op_no, l.part) = (r.op_no, r.part))")  # fmt: skip
+    for _ in range(3):
+        await work(fresh_fleet, caller("resident.read"))
+    assert (await audit.checkpoint(fresh_fleet, IWAKI)).size > lost.size
+    for _ in range(2):
+        with pytest.raises(Conflict) as noticed:
+            await audit.copy_newest(fresh_fleet, IWAKI)
+        assert noticed.value.code == "audit.witness_differs"
+    copy = audit.witness_of(fresh_fleet).newest_copy(IWAKI)
+    assert copy is not None
+    assert copy[0] == lost.size
+    with connect(fresh_fleet.config, "deploy") as deploy:
+        faults = {f.what: f.fault for f in check(deploy, fresh_fleet.kms, IWAKI, witnessed=copy) if f.fault}
+        assert list(faults) == ["log and its witness"]
+        assert all(not f.fault for f in check(deploy, fresh_fleet.kms, "075418"))
+
+
+async def test_a_log_restored_on_a_server_that_counts_transactions_anew_goes_on_without_a_gap(
+    fresh_fleet: Fleet, caller: Callable[..., Caller]
+) -> None:
+    """R-A-3.3-LOG-01: after a dump was restored elsewhere every row gets its one place, then and when the numbers catch up."""
+    first = await work(fresh_fleet, caller("resident.read"))
+    before = await audit.checkpoint(fresh_fleet, IWAKI)
+    ahead = 40
+    with psycopg.connect(fresh_fleet.config.dsn_deploy) as owner:
+        # the server that the dump came from was so many transactions ahead of this one
+        row = owner.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        assert row is not None
+        far = int(row[0]) + ahead
+        owner.execute("UPDATE t072044.audit_row SET xid = %s::text::xid8", (far - 1,))
+        owner.execute("UPDATE t072044.audit_checkpoint SET horizon = %s::pg_snapshot", (f"{far}:{far}:",))
+    later = [await work(fresh_fleet, caller("resident.read")) for _ in range(2)]
+    moved = await audit.checkpoint(fresh_fleet, IWAKI)
+    assert moved.added == 4  # intent and outcome of each
+    for _ in range(ahead):
+        later.append(await work(fresh_fleet, caller("resident.read")))
+        await audit.checkpoint(fresh_fleet, IWAKI)
+    async with fresh_fleet.session(IWAKI, write=False) as session:
+        proof = await audit.prove_consistency(session, before.size)
+        assert proof.size == before.size + 2 * len(later)
+        for number in (first, *later):
+            assert await log_store.leaf_of(session, number, 1) is not None
+
+
 async def test_heads_follow_the_writers_within_a_second(fresh_fleet: Fleet, caller: Callable[..., Caller]) -> None:
     """R-A-3.3-LOG-01: in service every row is under a signed head a second later, without anybody asking."""
     keeper = asyncio.create_task(audit.keep(fresh_fleet))
@@ -486,6 +542,10 @@ async def test_the_standard_analyses_find_what_they_are_for(fresh_fleet: Fleet, 
         await work(fleet, caller("resident.read", actor=f"op-10{number}"), person="0000000017")
     for number in range(30):
         await work(fleet, caller("resident.read", actor="op-busy"), person=f"{number:010d}")
+    for number, action in enumerate(30 * ["change.form", "certificate.prepare"]):  # a record is seen there as well
+        await work(fleet, caller("resident.read", actor="op-sly"), action, person=f"2{number:09d}")
+    for _ in range(90):  # one person's paper, again and again, is no search
+        await work(fleet, caller("resident.read", actor="op-paper"), "certificate.preview", person="0000000018")
     fleet.clock = lambda: noon + dt.timedelta(hours=9)
     await work(fleet, caller("resident.read", actor="op-late"))
     with pytest.raises(NotSignedIn):  # a system that fetches its token at night is no person at work
@@ -499,6 +559,7 @@ async def test_the_standard_analyses_find_what_they_are_for(fresh_fleet: Fleet, 
         ("out_of_hours", "op-0001"): 1,  # the auditor's own reading, after hours as well
         ("out_of_hours", "op-late"): 1,
         ("mass_searches", "op-busy"): 30,
+        ("mass_searches", "op-sly"): 60,
     }
     many = [f for f in found if f.analysis == "one_person_by_many"]
     assert [f.count for f in many] == [8]  # the busy one opened that record too

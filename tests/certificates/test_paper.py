@@ -27,6 +27,15 @@ def test_the_setting_comes_before_the_state_folder_and_the_system(tmp_path: Path
     assert paper.font_dirs({})[0] == Path(".juki/fonts")
 
 
+def test_the_file_of_settings_names_the_folder_as_well_as_the_environment_does(tmp_path: Path) -> None:
+    """What `juki config-check` lists as set is what papers are printed with."""
+    file = tmp_path / "juki.toml"
+    file.write_text(f'font_dir = "/srv/faces"\nhome = "{tmp_path}"\n', encoding="utf-8")
+    for env in ({"JUKI_CONFIG": str(file)}, {"JUKI_HOME": str(tmp_path)}):
+        assert paper.font_dirs(env)[:2] == (Path("/srv/faces"), tmp_path / "fonts")
+    assert paper.font_dirs({"JUKI_CONFIG": str(file), "JUKI_FONT_DIR": "/srv/other"})[0] == Path("/srv/other")
+
+
 def test_a_font_deep_in_an_unpacked_package_is_found(tmp_path: Path) -> None:
     """dpkg -x leaves usr/share/fonts/truetype/... under the folder."""
     deep = tmp_path / "usr" / "share" / "fonts"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from juki.config import Config, load
+from juki import config as config_module
+from juki.config import LOGINS, Config, load
 from juki.problem import Misconfigured
 
 
@@ -16,6 +18,50 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file.write_text('port = 9000\nhost = "0.0.0.0"\n')
     config = load({"JUKI_PORT": "9001", "OTHER": "x"}, file)
     assert (config.port, config.host, config.pool_max) == (9001, "0.0.0.0", Config().pool_max)
+
+
+OTHER_VALUES: dict[str, tuple[str, str]] = {
+    "home": ('"/srv/juki"', "/srv/juki"),
+    "dsn_registry": ('"dbname=a"', "dbname=a"),
+    "dsn_rekey": ('"dbname=b"', "dbname=b"),
+    "dsn_deploy": ('"dbname=c"', "dbname=c"),
+    "dsn_control": ('"dbname=d"', "dbname=d"),
+    "kms": ('"aws:ap-northeast-1"', "aws:ap-northeast-1"),
+    "kms_endpoint": ('"https://kms.example"', "https://kms.example"),
+    "font_dir": ('"/srv/faces"', "/srv/faces"),
+    "host": ('"0.0.0.0"', "0.0.0.0"),
+    "cookie_secure": ("false", "false"),
+    "origin": ('"https://juki.example.lg.jp"', "https://juki.example.lg.jp"),
+    "proxies": ('"10.0.0.5"', "10.0.0.5"),
+    "environment": ('"test"', "test"),
+    "log_level": ('"debug"', "debug"),
+}
+"""Another value of each setting that is no number, as the file and as the environment write it."""
+
+
+@pytest.mark.parametrize("name", Config.__struct_fields__)
+def test_every_setting_can_be_written_in_the_file_and_in_the_environment(tmp_path: Path, name: str) -> None:
+    """Both mean the same, and neither is the default in silence."""
+    in_file, in_environment = OTHER_VALUES.get(name, ("7", "7"))
+    file = tmp_path / "juki.toml"
+    file.write_text(f"{name} = {in_file}\n", encoding="utf-8")
+    one, other = load({}, file), load({f"JUKI_{name.upper()}": in_environment})
+    assert getattr(one, name) == getattr(other, name) != getattr(Config(), name)
+
+
+def test_every_setting_is_used_somewhere() -> None:
+    """A setting that is read and then forgotten looks set, and is not: JUKI_KMS_TIMEOUT_SECONDS and font_dir once were."""
+    room = Path(config_module.__file__).parent
+    code = "\n".join(file.read_text(encoding="utf-8") for file in room.rglob("*.py") if file.name != "config.py")
+    read_by = {"home": "home_path", "kms": "kms_spec", "proxies": "proxies_trusted"} | {
+        f"dsn_{login}": "dsn(" for login in LOGINS
+    }
+    unused = [
+        name
+        for name in Config.__struct_fields__
+        if not re.search(rf"\b(config|settings|_config\(request\))\.{re.escape(read_by.get(name, name))}", code)
+    ]
+    assert unused == []
 
 
 def test_the_file_in_the_state_folder_is_found(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from juki.offboarding import store
 from juki.offboarding.model import ERASE_STEPS, CaseState, Step
 from juki.problem import Conflict, Refused
 from juki.tenancy import TenantFile, add, backup, connect, list_tenants
+from juki.tenancy.erasing import Eraser
 from juki.tenancy.halting import halt
 from juki.tenancy.provisioning import change_state
 from juki.vault import KeyState, KmsGone, KmsRefused, KmsSlow, box, open_kms
@@ -295,3 +296,24 @@ def _noting(done: list[str]) -> Quiet:
             done.append(str(at))
 
     return tell
+
+
+async def test_a_municipality_whose_roots_are_gone_is_leaving_and_no_fault_of_ours(leaver: Leaver) -> None:
+    """T12: between two steps of an erasure, or after one that was killed there, callers hear that it leaves, not of a defect."""
+    await leaver.erasing()
+    eraser = Eraser(leaver.config, leaver.code)
+    eraser.destroy_roots()
+    eraser.purge_everywhere()
+    eraser.close()
+    clerk = leaver.person("op-clerk", "resident.read")
+    with pytest.raises(Refused) as told:
+        async with audit.operation(leaver.fleet, clerk, "resident.read", purpose="照会", right="resident.read"):
+            raise AssertionError("nothing of it is opened")
+    assert told.value.code == "tenant.leaving"
+    for knocking in (
+        audit.machine_token(leaver.fleet, leaver.code, "", "", "", []),
+        audit.refused(leaver.fleet, leaver.code, clerk, "resident.read", "access.right_missing"),
+    ):
+        with pytest.raises(Refused) as told:
+            await knocking
+        assert told.value.code == "tenant.leaving"

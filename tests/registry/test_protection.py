@@ -17,7 +17,7 @@ from juki.config import Config
 from juki.dates import JST, RegistryDate
 from juki.legacy.assemble import measure_of
 from juki.problem import Invalid, NotFound, Refused
-from juki.registry import protection_store
+from juki.registry import protection_store, store
 from juki.registry.model import (
     GROUPS,
     MEASURE_ITEMS,
@@ -361,6 +361,29 @@ async def test_a_suppression_holds_a_process_until_released_and_comes_back_by_it
     await desk.approve(await desk.do(desk.guardian, lambda op: registry.ask_release(op, atena_no, number, "解消")))
     assert not await refused()
     assert await desk.do(desk.clerk, lambda op: registry.suppressions(op, atena_no)) == ()
+
+
+async def test_a_clock_that_was_put_back_leaves_what_is_held_back_held_back(desk: Desk) -> None:
+    """R-1-B2-DAT-04: a release made a year ahead opens nothing until then, and what began today has begun yesterday too."""
+    desk.fleet.clock = lambda: dt.datetime(2027, 11, 20, 10, 0, tzinfo=JST)
+    atena_no = (await desk.make(family(newcomer("時計　太郎", "世帯主")))).new_atena_nos[0]
+    for process in (Process.ISSUE, Process.INQUIRY):
+        held = desk.guardian, lambda op, process=process: registry.suppress(
+            op, [atena_no], process, Level.ERROR, starts_on=dt.date(2027, 11, 20), reason="調査中"
+        )  # fmt: skip
+        (number,) = await desk.do(*held)
+        await desk.do(
+            desk.guardian, lambda op, no=number: registry.release(op, atena_no, no, minutes=60, reason="交付")
+        )
+
+    async def shown() -> tuple[list[bool], bool]:
+        found = await desk.do(desk.guardian, lambda op: registry.suppressions(op, atena_no))
+        kept = await desk.do(desk.clerk, lambda op: store.held_from_inquiry(op, [atena_no]))
+        return [s.released for s in found], atena_no in kept
+
+    assert await shown() == ([True, True], False)
+    desk.fleet.clock = lambda: dt.datetime(2026, 11, 20, 10, 0, tzinfo=JST)
+    assert await shown() == ([False, False], True)
 
 
 async def test_nobody_lets_the_same_suppression_go_twice_within_a_day(desk: Desk, other_desk: Desk) -> None:

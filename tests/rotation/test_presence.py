@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -185,3 +186,41 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+async def test_an_order_is_obeyed_although_the_clock_of_the_database_was_put_back(fresh_fleet: Fleet) -> None:
+    """T12: a process that registered under a clock two hours ahead took every order for one given before its time."""
+    with connect(fresh_fleet.config, "deploy", autocommit=True) as owner:
+        owner.execute("UPDATE control.process SET started_at = now() + interval '2 hours'")
+    ring = await fresh_fleet.keyring.get(CODE)
+    answers = await command(fresh_fleet.config, "erase")
+    assert [a.outcome for a in answers.answers] == ["acknowledged"]
+    with pytest.raises(Purged):
+        ring.seal("t", "g", "k", 1, b"secret")
+
+
+@pytest.mark.parametrize(
+    "put_back",
+    [
+        "DELETE FROM control.process",
+        "CREATE TABLE control.other (LIKE control.process INCLUDING ALL); INSERT INTO control.other"
+        " SELECT * FROM control.process; GRANT SELECT, INSERT ON control.other TO juki_registry, juki_rekey;"
+        " ALTER TABLE control.process RENAME TO former; ALTER TABLE control.other RENAME TO process",
+    ],
+    ids=["its row is gone", "its table is another"],
+)
+async def test_a_process_under_which_a_backup_was_put_back_forgets_its_keys_and_registers_anew(
+    fresh_fleet: Fleet, put_back: LiteralString
+) -> None:
+    """T12: nobody could reach it with an order, and what it went on sealing might open under no root that is there."""
+    ring = await fresh_fleet.keyring.get(CODE)
+    former = fresh_fleet._presence.process_no
+    with connect(fresh_fleet.config, "deploy", autocommit=True) as owner:
+        owner.execute(put_back)
+        for _ in range(600):
+            await asyncio.sleep(0.05)
+            if fresh_fleet._presence.process_no != former and _living(owner):
+                break
+        assert _living(owner) == {fresh_fleet._presence.process_no} != {former}
+    with pytest.raises(Purged):
+        ring.seal("t", "g", "k", 1, b"secret")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
-from juki.config import Config
+from juki.config import LOGINS, Config
 from juki.problem import Conflict, Invalid, JukiError, NotFound, Refused, Unavailable
-from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write, halt
+from juki.tenancy import Fleet, TenantSession, bulk, change_state, connect, enter_write, halt, list_tenants
 from juki.tenancy.presence import Presence
+from juki.tenancy.provisioning import LOCK_CLASS
 
 
 async def test_a_session_reads_its_own_home_under_its_own_role(fleet: Fleet) -> None:
@@ -370,3 +374,92 @@ async def test_keys_that_cannot_be_read_for_the_database_are_no_defect(
         await fresh_fleet.keyring.get("072044")
     assert caught.value.code == "db.gone"
     assert "secret" not in str(caught.value)
+
+
+HOSTILE: dict[str, tuple[str, str]] = {
+    "TimeZone": ("Asia/Tokyo", "UTC"),
+    "DateStyle": ("German, DMY", "ISO, MDY"),
+    "IntervalStyle": ("iso_8601", "postgres"),
+    "bytea_output": ("escape", "hex"),
+    "client_encoding": ("EUC_JP", "UTF8"),
+    "standard_conforming_strings": ("off", "on"),
+    "search_path": ("public", "pg_catalog"),
+    "default_transaction_isolation": ("repeatable read", "read committed"),
+    "idle_session_timeout": ("1s", "0"),
+    "lock_timeout": ("1ms", "0"),
+    "statement_timeout": ("1ms", "0"),
+}
+"""What somebody may have told the database for other programs, and what holds for ours all the same."""
+
+
+@contextmanager
+def _told(server: str, config: Config, settings: dict[str, str]) -> Iterator[None]:
+    name = sql.Identifier(str(conninfo_to_dict(config.dsn_deploy)["dbname"]))
+    with psycopg.connect(server, autocommit=True) as admin:
+        for setting, value in settings.items():
+            # a list is a list of words, not one word
+            told = sql.SQL(", ").join(sql.Literal(word) for word in value.split(", "))
+            admin.execute(sql.SQL("ALTER DATABASE {} SET {} TO {}").format(name, sql.Identifier(setting), told))
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} RESET ALL").format(name))
+
+
+async def test_what_a_database_was_told_for_other_programs_changes_nothing_here(
+    fresh_config: Config, server: str
+) -> None:
+    """Every connection says itself what this program relies on: dates, letters, isolation, time limits."""
+    ours = {name: value for name, (_, value) in HOSTILE.items()}
+    limits = {"lock_timeout": "5s", "statement_timeout": "30s"}
+    with _told(server, fresh_config, {name: value for name, (value, _) in HOSTILE.items()}):
+        for login in LOGINS:
+            with connect(fresh_config, login) as connection:
+                for name, value in ours.items():
+                    row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
+                    assert row == (value,), (login, name)
+        fleet = await Fleet.open(fresh_config)
+        try:
+            async with fleet.session("072044", write=True) as session:
+                for name, value in (ours | limits).items():
+                    assert await session.fetch_one("SELECT current_setting(%(n)s)", {"n": name}) == (value,), name
+        finally:
+            await fleet.close()
+
+
+async def test_a_writer_that_waited_for_a_change_of_state_sees_it_whatever_isolation_the_database_prefers(
+    fresh_config: Config, server: str
+) -> None:
+    """R-A-3.3-ACC: under REPEATABLE READ the epoch was compared with that of before the wait, and the write went through."""
+    with _told(server, fresh_config, {"default_transaction_isolation": "repeatable read"}):
+        fleet = await Fleet.open(fresh_config)
+        try:
+            await fleet.tenant("075418")
+            with closing(psycopg.connect(fresh_config.dsn_deploy)) as deploy:
+                deploy.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CLASS, 75418))
+                writing = asyncio.create_task(_write(fleet, "075418"))
+                await asyncio.sleep(0.5)
+                assert not writing.done()
+                change_state(deploy, "075418", "suspended", actor="test")
+            with pytest.raises(Unavailable) as moved:
+                await writing
+            assert moved.value.code == "tenant.moved"
+        finally:
+            await fleet.close()
+
+
+async def _write(fleet: Fleet, code: str) -> None:
+    async with fleet.session(code, write=True) as session:
+        await _tile(session, 7)
+
+
+async def test_a_database_that_takes_no_changes_is_named_before_anything_is_served(
+    fresh_config: Config, server: str
+) -> None:
+    """Whoever freezes a database means it; `juki serve` says so once, and is no loop of workers that fall over."""
+    with _told(server, fresh_config, {"default_transaction_read_only": "on"}):
+        with pytest.raises(Unavailable) as told:
+            await Fleet.open(fresh_config)
+        assert told.value.code == "db.read_only"
+        with connect(fresh_config, "control") as control:  # looking is no change
+            assert len(list_tenants(control)) == 2

@@ -196,7 +196,7 @@ async def prove_password(work: Work, password: str) -> Refused | None:
     the session.
     """
     held = await store.credential(work.session, work.ring, work.by.actor_id)
-    if held is None or (held.locked_until is not None and held.locked_until > work.now):
+    if held is None or sessions.is_locked(work, held):
         return Refused("access.locked", "the account is locked for a time")
     if await credentials.verify_password(password, held.secret.password_digest, work.policy):
         return None

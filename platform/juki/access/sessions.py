@@ -91,7 +91,7 @@ async def _prove(
     work: Work, typed: Login, account: OperatorRow, held: CredentialRow, terminal: TerminalRow
 ) -> int | Denied:
     """The one-time step, or the refusal with the failure counted."""
-    if held.locked_until is not None and held.locked_until > work.now:
+    if is_locked(work, held):
         await credentials.waste_time(typed.password, work.policy)
         return await _deny(work, account.operator_id, terminal.terminal_id, "access.locked")
     right = await credentials.verify_password(typed.password, held.secret.password_digest, work.policy)
@@ -100,6 +100,12 @@ async def _prove(
         return step
     await count_failure(work, held)
     return await _deny(work, account.operator_id, terminal.terminal_id, "access.login_failed")
+
+
+def is_locked(work: Work, held: CredentialRow) -> bool:
+    """Whether too many wrong secrets were tried lately; a lock made under a clock that ran ahead does not wait for it."""
+    until = held.locked_until
+    return until is not None and work.now < until <= work.now + dt.timedelta(seconds=work.policy.lock_seconds)
 
 
 async def count_failure(work: Work, held: CredentialRow) -> bool:

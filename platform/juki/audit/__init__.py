@@ -29,7 +29,7 @@ from juki.audit.model import Disclosure, Entry, Filter, Intent, Subject
 from juki.audit.operation import Operation, operation, refused
 from juki.audit.reading import about, entry, heads, listing, proof
 from juki.audit.sweep import sweep
-from juki.audit.witness import DirectoryWitness, Witness, copy_newest, witness_of, witnessed_checkpoint
+from juki.audit.witness import DirectoryWitness, Witness, copy_newest, witness_in, witness_of, witnessed_checkpoint
 
 __all__ = [
     "Checkpoint",
@@ -76,6 +76,7 @@ __all__ = [
     "sign_out",
     "sweep",
     "terminal_id",
+    "witness_in",
     "witness_of",
     "witnessed_checkpoint",
 ]

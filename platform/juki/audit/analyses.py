@@ -94,15 +94,19 @@ def logins_per_operator(entries: Iterable[Entry]) -> Iterator[Finding]:
 
 
 def mass_searches(entries: Iterable[Entry], limits: Limits) -> Iterator[Finding]:
-    """大量照会: too many searches, or too many persons, by one operator within a clock hour."""
+    """大量照会: too many searches, or too many persons by whatever page or form, by one operator within a clock hour.
+
+    A record is seen as well in the form of a change, the preparation of a certificate or a list of measures.
+    """
     by: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
-        if entry.action.startswith(LOOKUPS):
+        if entry.subjects or entry.action.startswith(LOOKUPS):
             by[entry.intent.actor_id, entry.at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H")].append(entry)
     for (who, _), these in sorted(by.items()):
         persons = {subject.atena_no for entry in these for subject in entry.subjects}
-        if len(these) >= limits.searches_an_hour or len(persons) >= limits.persons_an_hour:
-            yield _finding("mass_searches", who, these, count=max(len(these), len(persons)))
+        searches = sum(entry.action.startswith(LOOKUPS) for entry in these)
+        if searches >= limits.searches_an_hour or len(persons) >= limits.persons_an_hour:
+            yield _finding("mass_searches", who, these, count=max(searches, len(persons)))
 
 
 def one_person_by_many(entries: Iterable[Entry], limits: Limits) -> Iterator[Finding]:

@@ -73,6 +73,7 @@ class Gate:
         fleet = self._fleet()
         if fleet is None:
             raise RuntimeError("the runtime is gone")
+        await fleet.tenant(self._code)
         ring = await fleet.keyring.get(self._code)
         seen: set[str] = set()
         now = fleet.clock()

@@ -67,6 +67,8 @@ async def checkpoint(fleet: Fleet, code: str) -> Checkpoint:
 
 async def _place_all(session: TenantSession, last: log_store.Head, edge: Edge) -> None:
     after = ("0", 0, 0)
+    if last.elsewhere:
+        await log_store.take_time(session)
     while True:
         placed = await log_store.place(session, last, edge.size, after, LEAVES_PER_STEP)
         for leaf in placed:

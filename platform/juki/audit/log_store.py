@@ -22,6 +22,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     horizon: str
     now_horizon: str
     made_at: dt.datetime | None
+    elsewhere: bool
+    """Whether the horizon is of another server: it counts transactions that this one has not reached."""
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +64,8 @@ async def head(session: TenantSession) -> Head:
     row = await session.fetch_one(
         """
         SELECT coalesce(c.size, 0), coalesce(c.root, ''), coalesce(c.edge, ''), coalesce(c.horizon::text, '1:1:'),
-               pg_current_snapshot()::text, c.made_at
+               pg_current_snapshot()::text, c.made_at,
+               coalesce(pg_snapshot_xmax(c.horizon) > pg_snapshot_xmax(pg_current_snapshot()), false)
         FROM (SELECT 1) AS one
         LEFT JOIN LATERAL (SELECT size, root, edge, horizon, made_at FROM {t}.audit_checkpoint
                            ORDER BY size DESC LIMIT 1) AS c ON true
@@ -70,14 +73,29 @@ async def head(session: TenantSession) -> Head:
     )
     if row is None:
         raise RuntimeError("a select without source gave no row")
-    return Head(size=row[0], root=bytes(row[1]), edge=bytes(row[2]), horizon=row[3], now_horizon=row[4], made_at=row[5])
+    return Head(
+        size=row[0],
+        root=bytes(row[1]),
+        edge=bytes(row[2]),
+        horizon=row[3],
+        now_horizon=row[4],
+        made_at=row[5],
+        elsewhere=row[6],
+    )
+
+
+async def take_time(session: TenantSession) -> None:
+    """No limit to a statement for the rest of this transaction: the whole log is looked through, once after a move."""
+    await session.execute("SELECT set_config('statement_timeout', '0', true)")
 
 
 async def place(session: TenantSession, last: Head, size: int, after: tuple[str, int, int], limit: int) -> list[Placed]:
     """Give the next rows their places: those committed since the last horizon, in the order of their transactions.
 
     The two snapshots decide which rows belong to this step, so a row can be neither missed nor placed twice however
-    long its transaction was open. The hash is taken over the canonical bytes of the row (docs/adr/0004).
+    long its transaction was open. After a dump was restored on another server the stored snapshot says nothing about the
+    transactions of this one: there every row that has no place gets one. The hash is taken over the canonical bytes of
+    the row (docs/adr/0004).
     """
     rows = await session.fetch(
         """
@@ -92,7 +110,9 @@ async def place(session: TenantSession, last: Head, size: int, after: tuple[str,
         FROM {t}.audit_row r
         WHERE r.xid >= pg_snapshot_xmin(%(since)s::pg_snapshot)
           AND NOT pg_visible_in_snapshot(r.xid, %(since)s::pg_snapshot)
-          AND pg_visible_in_snapshot(r.xid, %(upto)s::pg_snapshot)
+          AND (%(elsewhere)s OR pg_visible_in_snapshot(r.xid, %(upto)s::pg_snapshot))
+          -- rows of an earlier server bear numbers that this one comes to as well; asked row by row, never as a join
+          AND (SELECT l.leaf_no FROM {t}.audit_leaf l WHERE l.op_no = r.op_no AND l.part = r.part) IS NULL
           AND (r.xid, r.op_no, r.part) > (%(xid)s::xid8, %(op_no)s, %(part)s)
         ORDER BY r.xid, r.op_no, r.part LIMIT %(limit)s
         RETURNING leaf_no, op_no, part, leaf_hash
@@ -100,7 +120,8 @@ async def place(session: TenantSession, last: Head, size: int, after: tuple[str,
         {
             "size": size,
             "code": session.tenant.code,
-            "since": last.horizon,
+            "since": NO_HORIZON if last.elsewhere else last.horizon,
+            "elsewhere": last.elsewhere,
             "upto": last.now_horizon,
             "xid": after[0],
             "op_no": after[1],
@@ -146,6 +167,12 @@ async def newest_note(session: TenantSession) -> tuple[int, str] | None:
     """The newest checkpoint: size and note."""
     row = await session.fetch_one("SELECT size, note FROM {t}.audit_checkpoint ORDER BY size DESC LIMIT 1")
     return (row[0], row[1]) if row else None
+
+
+async def note_of(session: TenantSession, size: int) -> str | None:
+    """The checkpoint of this size."""
+    row = await session.fetch_one("SELECT note FROM {t}.audit_checkpoint WHERE size = %(size)s", {"size": size})
+    return str(row[0]) if row else None
 
 
 async def newest_notes(session: TenantSession, limit: int) -> list[tuple[int, str]]:

@@ -129,6 +129,7 @@ async def operation(
     """
     code = caller.tenant
     begun = fleet.clock()
+    await fleet.tenant(code, states=states)  # asked before its keys: of whoever is half erased there are none any more
     ring = await fleet.keyring.get(code)
     log = await audit_ring(fleet, code, ring, begun, states)
     intent = intent_of(caller, right or "", purpose, basis, patience_seconds)
@@ -164,6 +165,7 @@ async def refused(fleet: Fleet, code: str, caller: Caller | None, action: str, r
     """
     who = caller or visitor(code)
     now = fleet.clock()
+    await fleet.tenant(code)
     ring = await fleet.keyring.get(code)
     log = await audit_ring(fleet, code, ring, now)
     purpose = "" if who.tenant == code else f"from {who.tenant}"

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from juki.audit import log_store
 from juki.audit.log import LOG_STATES, Checkpoint, checkpoint
+from juki.config import Config
 from juki.problem import Conflict, Unavailable
 from juki.tenancy import Fleet
 
@@ -38,6 +39,11 @@ class DirectoryWitness:
         """Size of the newest copy, 0 without one."""
         return max(self.sizes(code), default=0)
 
+    def newest_copy(self, code: str) -> tuple[int, str] | None:
+        """Size and text of the newest copy."""
+        size = self.newest(code)
+        return (size, self._path(code, size).read_text(encoding="utf-8")) if size else None
+
     def sizes(self, code: str) -> set[int]:
         """Sizes of all copies."""
         return {int(path.stem) for path in self.folder(code).glob(f"*{SUFFIX}")}
@@ -45,7 +51,7 @@ class DirectoryWitness:
     def put(self, code: str, size: int, note: str) -> None:
         """Keep a copy for good. Conflict `audit.witness_differs`, Unavailable `audit.witness_unwritable`."""
         folder = self.folder(code)
-        path = folder / f"{size:015d}{SUFFIX}"
+        path = self._path(code, size)
         draft = folder / f".{size:015d}.{secrets.token_hex(8)}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -67,6 +73,9 @@ class DirectoryWitness:
         """Where one municipality's copies lie."""
         return self.root / code
 
+    def _path(self, code: str, size: int) -> Path:
+        return self.folder(code) / f"{size:015d}{SUFFIX}"
+
 
 def _write_whole(path: Path, text: str) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w", encoding="utf-8") as file:
@@ -77,7 +86,12 @@ def _write_whole(path: Path, text: str) -> None:
 
 def witness_of(fleet: Fleet) -> DirectoryWitness:
     """The write-once folder of this installation."""
-    return DirectoryWitness(fleet.config.home_path / "witness")
+    return witness_in(fleet.config)
+
+
+def witness_in(config: Config) -> DirectoryWitness:
+    """The same by the settings alone, for whoever opens no runtime."""
+    return DirectoryWitness(config.home_path / "witness")
 
 
 async def witnessed_checkpoint(fleet: Fleet, code: str, witness: Witness | None = None) -> Checkpoint:
@@ -91,13 +105,21 @@ async def witnessed_checkpoint(fleet: Fleet, code: str, witness: Witness | None 
 
 
 async def copy_newest(fleet: Fleet, code: str, witness: Witness | None = None) -> None:
-    """Have the witness keep the newest head. Conflict `audit.witness_differs` where it has seen a later or another one."""
+    """Have the witness keep the newest head. Conflict `audit.witness_differs` where it has seen a later or another one.
+
+    A log that was put back to an older state and has outgrown the witness since is another history too: every copy is of a
+    head that the log has, so the newest copy must still stand there word for word.
+    """
     keeper = witness or witness_of(fleet)
     # first the witness, then the log, which only grows: the other way round a busy neighbour would look like a cut
     seen = await asyncio.to_thread(keeper.newest, code)
     async with fleet.session(code, write=False, states=LOG_STATES) as session:
         newest = await log_store.newest_note(session)
-    if seen > (newest[0] if newest else 0):
-        raise Conflict("audit.witness_differs", "the witness has a later head than the log", size=seen)
-    if newest is not None:
-        await asyncio.to_thread(keeper.put, code, *newest)
+        there = await log_store.note_of(session, seen) if seen else ""
+    if there is None:
+        raise Conflict("audit.witness_differs", "the witness has a head that the log has not", size=seen)
+    if newest is None:
+        return
+    if 0 < seen < newest[0]:
+        await asyncio.to_thread(keeper.put, code, seen, there)  # refused where the copy says something else
+    await asyncio.to_thread(keeper.put, code, *newest)

@@ -12,9 +12,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from juki import registry
+from juki import audit, registry
 from juki.access.model import system
-from juki.audit import operation
 from juki.commands import Commands
 from juki.config import load
 from juki.problem import Invalid
@@ -60,6 +59,7 @@ _CHECKED: Final = {
     "home and directory agree": "団体側の設定と台帳の一致",
     "revisions": "スキーマの版",
     "running numbers": "番号の払出し位置",
+    "log and its witness": "証跡と控えの一致",
 }
 
 
@@ -125,7 +125,8 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     config = load(os.environ)
     with connect(config, "deploy") as deploy:
-        findings = check(deploy, kms_of(config), options.code)
+        copy = audit.witness_in(config).newest_copy(options.code)
+        findings = check(deploy, kms_of(config), options.code, witnessed=copy)
     text = "\n".join(
         f"{'異常' if f.fault else '正常'}  {_CHECKED[f.what]}{': ' + f.fault if f.fault else ''}" for f in findings
     )
@@ -169,7 +170,7 @@ async def _stock(code: str, codes: list[str]) -> int:
     try:
         caller = system(code, f"codes {getpass.getuser()}", {_CODE_RIGHT})
         purpose = "住民票コードの補充"
-        async with operation(fleet, caller, "registry.codes", purpose=purpose, right=_CODE_RIGHT) as op:
+        async with audit.operation(fleet, caller, "registry.codes", purpose=purpose, right=_CODE_RIGHT) as op:
             left = await (registry.add_codes(op, codes) if codes else registry.codes_left(op))
             op.fact(added=len(codes), left=left)
             return left

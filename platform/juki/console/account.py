@@ -76,7 +76,7 @@ async def home(request: AnyRequest, code: str, fleet: Fleet) -> Response[bytes]:
     return render(request, "home.html", "業務の一覧", tenant=await fleet.tenant(code))
 
 
-@get("/{code:str}/account", opt=route("account.show", SELF, "自分の設定の確認"), include_in_schema=False)
+@get("/{code:str}/account", opt=route("account.logins", SELF, "自分の設定の確認"), include_in_schema=False)
 async def account(request: AnyRequest, code: str, fleet: Fleet, caller: Caller) -> Response[bytes]:
     """What one may do, and one's own log-ins, so that a foreign one is noticed."""
     context = {"rights": "、".join(_RIGHTS.get(r, r) for r in sorted(caller.rights, key=list(_RIGHTS).index))}

@@ -36,7 +36,7 @@ ANALYSES: Final = {
     "failed_logins": "ログインの失敗",
     "logins": "ID別のログイン回数",
     "logins_per_operator": "ID別のログイン回数",
-    "mass_searches": "大量の検索",
+    "mass_searches": "大量の照会",
     "one_person_by_many": "特定の人への照会の集中",
 }
 _FIELDS: Final = (

@@ -16,13 +16,13 @@ from juki.config import Config
 from juki.offboarding.model import Case, CaseState, ProcessAcknowledgement, Step, StepRecord, advance
 from juki.problem import Conflict, NotFound
 from juki.tenancy import TenantSession, connect
+from juki.tenancy.directory import PLATFORM_ALIAS
 from juki.vault import Kms, WrappedRoot, new_root
 
 Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 Facts: TypeAlias = Mapping[str, str | int]
 
 PLATFORM: Final = "platform"
-_PLATFORM_ALIAS: Final = "juki/platform"
 _WISH_LOCK: Final = 19282
 _AGAIN: Final = "again"  # no step of its own: where in the list a rejected erasure begins anew
 
@@ -343,10 +343,10 @@ def is_known_paper(connection: Connection, case_no: int, kind: str, content: byt
 
 def platform_root(connection: Connection, kms: Kms) -> WrappedRoot:
     """The root that signs certificates; made on first need."""
-    key_id = kms.find_key(_PLATFORM_ALIAS)
+    key_id = kms.find_key(PLATFORM_ALIAS)
     found = _stored_root(connection)
     if found is None:
-        fresh = new_root(kms, key_id or kms.create_key(_PLATFORM_ALIAS), PLATFORM, "sign", 1)
+        fresh = new_root(kms, key_id or kms.create_key(PLATFORM_ALIAS), PLATFORM, "sign", 1)
         connection.execute(
             "INSERT INTO control.platform_root (purpose, version, key_id, blob, commitment)"
             " VALUES ('sign', 1, %s, %s, %s) ON CONFLICT DO NOTHING",

@@ -118,13 +118,17 @@ def subjects(content: SupportMeasure) -> tuple[str, ...]:
 
 
 async def suppressions(op: Operation, atena_nos: Sequence[str]) -> list[Suppression]:
-    """抑止 of the residents named that have begun and were not released for good, with whether a release is in effect or asked for."""
+    """抑止 of the residents named that have begun and were not released for good, with whether a release is in effect or asked for.
+
+    A clock that is put back undoes neither what had begun when it was set, nor lets a release begin before it was made.
+    """
     rows = await op.session.fetch(
         "SELECT s.suppression_no, s.atena_no, s.process, s.level, s.starts_on, s.ends_on, s.set_by, s.reason_sealed, "
         "EXISTS (SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
-        "AND r.until > %(now)s), EXISTS (SELECT 1 FROM {t}.loosening l WHERE l.suppression_no = s.suppression_no "
+        "AND r.released_at <= %(now)s AND r.until > %(now)s), EXISTS (SELECT 1 FROM {t}.loosening l WHERE l.suppression_no = s.suppression_no "
         "AND NOT EXISTS (SELECT 1 FROM {t}.loosening_step d WHERE d.loosening_no = l.loosening_no AND d.step_no = 2)) FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) "
-        "AND s.starts_on <= %(today)s AND NOT EXISTS (SELECT 1 FROM {t}.suppression_release r "
+        "AND (s.starts_on <= %(today)s OR s.starts_on <= (s.set_at AT TIME ZONE 'Asia/Tokyo')::date) "
+        "AND NOT EXISTS (SELECT 1 FROM {t}.suppression_release r "
         "WHERE r.suppression_no = s.suppression_no AND r.until IS NULL) ORDER BY s.suppression_no",
         {"atena_nos": list(atena_nos), "now": op.now, "today": today_in_japan(op.now)},
     )
@@ -136,7 +140,7 @@ async def suppression(op: Operation, suppression_no: int) -> Suppression | None:
     row = await op.session.fetch_one(
         "SELECT s.suppression_no, s.atena_no, s.process, s.level, s.starts_on, s.ends_on, s.set_by, s.reason_sealed, "
         "EXISTS (SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
-        "AND r.until > %(now)s), false FROM {t}.suppression s WHERE s.suppression_no = %(no)s",
+        "AND r.released_at <= %(now)s AND r.until > %(now)s), false FROM {t}.suppression s WHERE s.suppression_no = %(no)s",
         {"no": suppression_no, "now": op.now},
     )
     return None if row is None else _suppression(op, row)

@@ -24,8 +24,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fault: str = ""
 
 
-def check(deploy: psycopg.Connection[Row], kms: Kms, code: str) -> list[Finding]:
-    """Every check of one tenant, in the order in which provisioning builds; NotFound `tenant.unknown`."""
+def check(
+    deploy: psycopg.Connection[Row], kms: Kms, code: str, *, witnessed: tuple[int, str] | None = None
+) -> list[Finding]:
+    """Every check of one tenant, in the order in which provisioning builds; NotFound `tenant.unknown`.
+
+    `witnessed` is the newest head of its log that was copied elsewhere, size and text.
+    """
     tenant = find(deploy, code)
     return [
         Finding(what="directory state", fault="" if tenant.state in ("active", "migrating") else tenant.state),
@@ -35,6 +40,7 @@ def check(deploy: psycopg.Connection[Row], kms: Kms, code: str) -> list[Finding]
         Finding(what="home and directory agree", fault=_home_fault(deploy, tenant)),
         Finding(what="revisions", fault=_revisions_fault(deploy, tenant)),
         Finding(what="running numbers", fault=_numbers_fault(deploy, tenant)),
+        Finding(what="log and its witness", fault=_log_fault(deploy, tenant, witnessed)),
     ]
 
 
@@ -107,3 +113,19 @@ def _numbers_fault(deploy: psycopg.Connection[Row], tenant: Tenant) -> str:
         deploy.rollback()
         return "cannot be compared before the newest revision is applied"
     return f"behind the numbers in use: {', '.join(behind)} (run `juki tenant numbers`)" if behind else ""
+
+
+def _log_fault(deploy: psycopg.Connection[Row], tenant: Tenant, witnessed: tuple[int, str] | None) -> str:
+    """A log that was put back to an older state lacks a head of which there is a copy, however far it has grown since."""
+    if witnessed is None:
+        return ""
+    size, note = witnessed
+    try:
+        row = deploy.execute(
+            sql.SQL("SELECT note FROM {}.audit_checkpoint WHERE size = %s").format(sql.Identifier(tenant.schema)),
+            (size,),
+        ).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        deploy.rollback()
+        return "no log"
+    return "" if row == (note,) else f"the witness has another head of size {size} (restored from a backup, or altered)"

@@ -101,6 +101,12 @@ class Department(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     office: str
 
 
+PLATFORM_ALIAS: Final = "juki/platform"
+"""Alias of the KMS key under which the platform's own signing root is wrapped."""
+_NOT_A_TENANTS: Final = (PLATFORM_ALIAS, "juki/scratch")
+"""Aliases, with what is below them, under which the platform finds keys of its own again."""
+
+
 class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """鍵: the alias under which the municipality's KMS key is created."""
 
@@ -263,6 +269,9 @@ def _faults(file: TenantFile) -> dict[str, str]:
     for key, text in {"name": file.name, "seal.text": file.seal.text, "keys.alias": file.keys.alias}.items():
         if not text.strip():
             faults[key] = "expected a text that is not empty"
+    alias = file.keys.alias.removeprefix("alias/")
+    if any(f"{alias}/".startswith(f"{taken}/") for taken in _NOT_A_TENANTS):
+        faults["keys.alias"] = f"expected an alias of the municipality, {alias} is the platform's"
     return faults
 
 

@@ -19,7 +19,7 @@ from juki.problem import Misconfigured, NotFound, Refused, Unavailable
 from juki.tenancy.directory import OPEN_STATES, TENANT_COLUMNS, Tenant, tenant_of
 from juki.tenancy.keys import kms_of, tenant_keys
 from juki.tenancy.presence import Presence
-from juki.tenancy.reaching import SOCKET, Connection, is_alive, reach
+from juki.tenancy.reaching import SOCKET, Connection, is_alive, pinned, reach
 from juki.tenancy.session import Row, TenantSession, problem_of, read_only
 from juki.vault import KeyRing, Kms, TenantKeys
 
@@ -243,12 +243,17 @@ def connect(config: Config, login: Login, *, autocommit: bool = False) -> Connec
 
 
 def check_prepared(config: Config, login: Login) -> None:
-    """Unavailable `db.gone`; Misconfigured where the login is refused or the database is not one of ours."""
+    """Unavailable `db.gone`, or `db.read_only` for who has to write; Misconfigured where the login is refused or the database
+    is not one of ours.
+    """
     with connect(config, login) as connection:
         found = connection.execute(
             "SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
             " WHERE n.nspname = 'control' AND c.relname = 'process'"
         ).fetchone()
+        frozen = connection.execute("SELECT current_setting('transaction_read_only')").fetchone() == ("on",)
+    if frozen and login in _KEY_HOLDERS:
+        raise read_only()
     if found is None:
         raise Misconfigured(
             "db.not_prepared",
@@ -275,7 +280,6 @@ def bulk(
             connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(role)))
         milliseconds = int(settings.bulk_timeout_seconds * 1000)
         connection.execute("SELECT set_config('statement_timeout', %s, false)", (str(milliseconds),))
-        connection.execute("SET TimeZone TO 'UTC'")  # instants written as text mean the same on every server
         connection.commit()
         yield connection
 
@@ -298,10 +302,11 @@ def _busy() -> Unavailable:
 
 
 def _pool(config: Config, login: Login) -> AsyncConnectionPool[psycopg.AsyncConnection[Row]]:
-    options = (
-        f"-c statement_timeout={int(config.statement_timeout_seconds * 1000)}"
-        f" -c lock_timeout={int(config.lock_timeout_seconds * 1000)}"
-        " -c idle_in_transaction_session_timeout=60000"
+    options = pinned(
+        config.dsn(login),
+        statement_timeout=str(int(config.statement_timeout_seconds * 1000)),
+        lock_timeout=str(int(config.lock_timeout_seconds * 1000)),
+        idle_in_transaction_session_timeout="60000",
     )
     return AsyncConnectionPool(
         config.dsn(login),

@@ -21,7 +21,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from juki.problem import Unavailable
-from juki.tenancy.reaching import SOCKET
+from juki.tenancy.reaching import SOCKET, pinned
 from juki.tenancy.session import Row, problem_of
 
 log = logging.getLogger("juki.tenancy")
@@ -69,6 +69,8 @@ class Presence:
         self._settling: dict[int, Callable[[], bool]] = {}
         self._bell, self._ringer = socket.socketpair()
         self.process_no = 0
+        self._orders_before = 0
+        self._table = 0
 
     def start(self) -> None:
         """Register; Unavailable `db.gone` when the database does not answer, `db.full` when it takes nothing any more."""
@@ -100,12 +102,17 @@ class Presence:
 
     def _register(self) -> psycopg.Connection[Row]:
         connection: psycopg.Connection[Row] = psycopg.connect(
-            make_conninfo(self._dsn, application_name="juki presence", **SOCKET), autocommit=True
+            make_conninfo(self._dsn, application_name="juki presence", options=pinned(self._dsn), **SOCKET),
+            autocommit=True,
         )
         try:
             connection.execute(f"LISTEN {CHANNEL}")
             row = connection.execute("SELECT nextval('control.process_seq')").fetchone()
             number = int(row[0]) if row else 0
+            row = connection.execute(
+                "SELECT coalesce(max(order_no), 0), 'control.process'::regclass::oid FROM control.purge_order"
+            ).fetchone()
+            self._orders_before, self._table = (int(row[0]), int(row[1])) if row else (0, 0)
             # the lock comes before the row: whoever sees the row may rely on the lock
             connection.execute("SELECT pg_advisory_lock(%s, %s)", (PROCESS_LOCK, number))
             connection.execute(
@@ -152,15 +159,26 @@ class Presence:
         if current is not None:
             current.close()
 
+    def _check_same(self, connection: psycopg.Connection[Row]) -> None:
+        """A database put back under us knows neither this process nor, it may be, the keys that it holds."""
+        row = connection.execute(
+            "SELECT 'control.process'::regclass::oid, EXISTS (SELECT FROM control.process WHERE process_no = %s)",
+            (self.process_no,),
+        ).fetchone()
+        if row is None or (int(row[0]), row[1]) != (self._table, True):
+            raise Replaced
+
     def _obey(self, connection: psycopg.Connection[Row]) -> None:
+        self._check_same(connection)
         # an order given before this process was there needs no answer, yet answering it is harmless: the margin
-        # covers orders that were being committed while this process registered
+        # covers orders that were being committed while this process registered; a clock that was put back hides no order
         orders = connection.execute(
             "SELECT o.order_no, o.tenant_code, o.reason FROM control.purge_order o, control.process p"
-            " WHERE p.process_no = %(me)s AND o.ordered_at > p.started_at - interval '1 minute'"
+            " WHERE p.process_no = %(me)s"
+            " AND (o.order_no > %(before)s OR o.ordered_at > p.started_at - interval '1 minute')"
             " AND NOT EXISTS (SELECT FROM control.purge_ack a WHERE a.order_no = o.order_no AND a.process_no = %(me)s)"
             " ORDER BY o.order_no",
-            {"me": self.process_no},
+            {"me": self.process_no, "before": self._orders_before},
         ).fetchall()
         for number, code, reason in orders:
             if reason != RELOAD:
@@ -178,6 +196,10 @@ class Presence:
             " ON CONFLICT DO NOTHING",
             (number, self.process_no),
         )
+
+
+class Replaced(Exception):
+    """The directory is not the one in which this process registered: a backup was put back while it ran."""
 
 
 def _await_readable(seconds: float, *files: int) -> None:

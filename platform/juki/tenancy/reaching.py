@@ -28,6 +28,26 @@ SOCKET: Final = {
 }
 """A server that vanished without a word is noticed within seconds; a long statement of a living one is not disturbed."""
 
+_PINNED: Final = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO,MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "search_path": "pg_catalog",
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+"""What the program relies on, whatever a server, database or login was told by ALTER SYSTEM, DATABASE or ROLE.
+
+A writer that may not see what was committed while it waited would pass the comparison of epochs with an old answer.
+`default_transaction_read_only` is not among them: whoever sets it wants nothing to be written.
+"""
+
 _START: Final = "start it (`juki db start` where it is the embedded one) or correct {setting}, then run again"
 _RIGHTS: Final = "correct {setting} (login, password, database name); `juki db start` or `juki db prepare` writes it"
 _ABOUT_THE_LOGIN: Final = re.compile(
@@ -39,10 +59,16 @@ _ANSWERED: Final = "FATAL:"  # no password is asked for where the server trusts 
 _LOOKS: Final = 4
 
 
+def pinned(dsn: str, **more: str) -> str:
+    """`options` of a connection: what the address itself says, then what this program relies on, then `more`."""
+    parts = [f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in (_PINNED | more).items()]
+    return " ".join([str(conninfo_to_dict(dsn).get("options") or ""), *parts]).strip()
+
+
 def reach(dsn: str, setting: str, **options: Any) -> Connection:
     """A connection; Unavailable `db.gone`, Misconfigured `db.login_refused` or `config.wrong` name the setting, no secret."""
     try:
-        return psycopg.connect(make_conninfo(dsn, **(SOCKET | _given(dsn))), **options)
+        return psycopg.connect(make_conninfo(dsn, **(SOCKET | _given(dsn)), options=pinned(dsn)), **options)
     except psycopg.OperationalError as e:
         raise _unreached(e, dsn, setting) from None
     except psycopg.ProgrammingError:
