@@ -11,6 +11,8 @@ import msgspec
 from juki.tenancy.session import TenantSession
 
 _SEQUENCER_LOCK: Final = 19279
+_NO_HORIZON: Final = "1:1:"
+"""A snapshot before every transaction."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,7 +122,7 @@ async def place(session: TenantSession, last: Head, size: int, after: tuple[str,
         {
             "size": size,
             "code": session.tenant.code,
-            "since": NO_HORIZON if last.elsewhere else last.horizon,
+            "since": _NO_HORIZON if last.elsewhere else last.horizon,
             "elsewhere": last.elsewhere,
             "upto": last.now_horizon,
             "xid": after[0],
