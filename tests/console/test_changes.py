@@ -111,7 +111,7 @@ async def test_a_notice_is_due_where_whoever_notified_could_not_be_identified(
         clerk, path, [first("R8-3140", reason="correct", source="administration", document="not_needed"), wrong]
     )
     pages = [
-        first("R8-3141", reason="death", document="none", checked_by=""),
+        first("R8-3149", reason="death", document="none", checked_by=""),
         {f"rel_{home[1]}": "世帯主", f"rel_{home[2]}": "子"},
     ]
     number = await go_through(clerk, f"/residents/{home[0]}/changes/death", pages)
