@@ -45,7 +45,7 @@ DATABASES: Final = ("juki_bench_import", "juki_bench_copy", "juki_bench_insert")
 
 def run(quick: bool) -> dict[str, Any]:
     """The figures of T9."""
-    residents = 30_000 if quick else 300_000
+    residents = 15_000 if quick else 300_000
     with tempfile.TemporaryDirectory(prefix="juki-bench-import-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         home.chmod(0o755)
