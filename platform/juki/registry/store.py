@@ -21,6 +21,14 @@ from juki.vault import TenantRing
 
 TABLE: Final = "resident_version"
 
+_HELD: Final[LiteralString] = (
+    "s.process = 'inquiry' AND s.level = 'error' "
+    "AND (s.starts_on <= %(today)s OR s.starts_on <= (s.set_at AT TIME ZONE 'Asia/Tokyo')::date) AND NOT EXISTS ("
+    "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
+    "AND (r.until IS NULL OR (r.released_at <= %(now)s AND r.until > %(now)s)))"
+)
+"""抑止 of 照会 in force: begun, also by a clock that was put back since, and not released."""
+
 _PLAIN: Final[LiteralString] = (
     "v.atena_no, v.version_no, v.event_no, v.setai_no, v.member_order, v.is_head, v.status, v.kind, v.valid_from, "
     "v.known_from, v.corrects_version, v.cancels_version"
@@ -152,11 +160,9 @@ async def rows_to_show(op: Operation, atena_nos: Sequence[str]) -> list[tuple[An
         "SELECT " + _PLAIN + ", " + _SEALED + ", ARRAY(SELECT DISTINCT s.atena_no FROM {t}.suppression s "
         "WHERE s.atena_no IN (SELECT m.atena_no FROM {t}.resident_version m WHERE m.setai_no IN "
         "(SELECT o.setai_no FROM {t}.resident_version o WHERE o.atena_no = ANY(%(atena_nos)s))) "
-        "AND s.process = 'inquiry' AND s.level = 'error' "
-        "AND (s.starts_on <= %(today)s OR s.starts_on <= (s.set_at AT TIME ZONE 'Asia/Tokyo')::date) AND NOT EXISTS ("
-        "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
-        "AND (r.until IS NULL OR (r.released_at <= %(now)s AND r.until > %(now)s)))) "
-        "FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) ORDER BY v.atena_no, v.version_no",
+        "AND "
+        + _HELD
+        + ") FROM {t}.resident_version v WHERE v.atena_no = ANY(%(atena_nos)s) ORDER BY v.atena_no, v.version_no",
         {"atena_nos": list(atena_nos), "today": today_in_japan(op.now), "now": op.now},
     )
 
@@ -164,11 +170,7 @@ async def rows_to_show(op: Operation, atena_nos: Sequence[str]) -> list[tuple[An
 async def held_from_inquiry(op: Operation, atena_nos: Sequence[str]) -> frozenset[str]:
     """Of the residents named, those whose 照会 is held back today (抑止, level error) and not released."""
     rows = await op.session.fetch(
-        "SELECT DISTINCT s.atena_no FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) "
-        "AND s.process = 'inquiry' AND s.level = 'error' "
-        "AND (s.starts_on <= %(today)s OR s.starts_on <= (s.set_at AT TIME ZONE 'Asia/Tokyo')::date) AND NOT EXISTS ("
-        "SELECT 1 FROM {t}.suppression_release r WHERE r.suppression_no = s.suppression_no "
-        "AND (r.until IS NULL OR (r.released_at <= %(now)s AND r.until > %(now)s)))",
+        "SELECT DISTINCT s.atena_no FROM {t}.suppression s WHERE s.atena_no = ANY(%(atena_nos)s) AND " + _HELD,
         {"atena_nos": list(atena_nos), "today": today_in_japan(op.now), "now": op.now},
     )
     return frozenset(row[0] for row in rows)
